@@ -1,0 +1,48 @@
+# `make course` and `make test` each set everything up first. `make help` lists the rest.
+PYTHON ?= python3
+SCALE  ?= smoke
+BIN    := .venv/bin
+READY  := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup course test lint format lab lock clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+# .ready is written last, so a set-up that was interrupted is never trusted: the next call starts afresh.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "make: $(PYTHON) is not Python 3.11, 3.12 or 3.13; name one that is: make PYTHON=python3.12 ..." >&2; exit 2; }
+	@test -f $@ || rm -rf .venv
+	@rm -f $@
+	@echo "Setting up .venv (PyTorch with CUDA is about 5 GB: 2 to 10 minutes, once) ..."
+	@test -d .venv || $(PYTHON) -m venv .venv || \
+	  { echo "make: $(PYTHON) cannot make a virtual environment (on Debian: apt install python3-venv)" >&2; exit 2; }
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-deps -q -r requirements.lock
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-deps -q --no-build-isolation -e .
+	@touch $@
+
+setup: $(READY) ## create .venv with the exact versions of requirements.lock
+
+course: $(READY) ## run the whole course on the photos inside scikit-image (SCALE=smoke)
+	@$(BIN)/gan-restore course --scale $(SCALE)
+
+test: $(READY) ## run the tests
+	@$(BIN)/python -m pytest
+
+lint: $(READY) ## check style
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+format: $(READY) ## mend style
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+lab: $(READY) ## open the notebooks in JupyterLab
+	@$(BIN)/jupyter lab --notebook-dir=. notebooks/00_start_here.ipynb
+
+lock: $(READY) ## renew requirements.lock from pyproject.toml
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --no-annotate --no-header \
+	  --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
+
+clean: ## remove .venv and the run folders
+	rm -rf .venv runs

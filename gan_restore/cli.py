@@ -1,0 +1,268 @@
+"""The command line: `gan-restore recipes · train · evaluate · restore · course`."""
+
+import contextlib
+import dataclasses
+import io
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from tqdm.auto import tqdm
+from tyro.conf import OmitArgPrefixes, Positional
+
+from gan_restore import evaluation, figures, recipes, restoration, training
+from gan_restore.checkpoints import BEST, METRICS
+from gan_restore.data import Part
+from gan_restore.devices import Compute
+from gan_restore.files import UserError, read_csv, write_json
+from gan_restore.recipes import RECIPES, Scale
+
+USAGE = """\
+gan-restore: image restoration with GANs
+
+  gan-restore recipes                                 what can be trained
+  gan-restore train RECIPE [--scale smoke] ...        train one, into a run folder
+  gan-restore evaluate RUN_OR_CHECKPOINT ...          compare it with the classical methods
+  gan-restore restore PHOTO... --checkpoint FILE ...  restore your own photos
+  gan-restore course [--scale smoke] ...              run every notebook and make a page of the results
+
+`gan-restore COMMAND --help` shows options and an example."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 2 for a mistake of the user's, 130 after Ctrl-C."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if not args or args[0] in ("-h", "--help"):
+            print(USAGE)
+            return 0
+        if args[0] not in COMMANDS:
+            raise UserError(f"no command '{args[0]}'; choose one of {', '.join(COMMANDS)}")
+        COMMANDS[args[0]](args[1:])
+    except UserError as error:
+        print(f"gan-restore: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+def parse(what: Callable[..., Any], args: list[str], command: str, **options: Any) -> Any:
+    """`tyro.cli`, with its boxed errors turned into a `UserError` of one line."""
+    shown = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(shown):
+            return tyro.cli(what, args=args, prog=f"gan-restore {command}", **options)
+    except SystemExit as stop:
+        if stop.code == 0:  # --help was shown
+            raise
+        raise UserError(f"{_one_line(shown.getvalue())}; see gan-restore {command} --help") from None
+
+
+def _one_line(box: str) -> str:
+    """The message of one of tyro's error boxes, and its first suggestion."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", box)
+    lines = [line.strip("│ ").strip() for line in plain.splitlines() if line.startswith("│")]
+    parts = re.split(r"\s*─{3,}\s*", " ".join(lines))
+    meant = re.search(
+        r"Perhaps you meant: (--[\w-]+)", plain.replace("│", " ").replace("\n", " ").replace("  ", " ")
+    )
+    hint = f" (did you mean {meant[1]}?)" if meant else ""
+    return parts[0].rstrip(".") + hint
+
+
+def list_recipes(args: list[str]) -> None:
+    """The recipes, their data and their scales."""
+
+    def run() -> None:
+        """List the recipes.
+
+        Example: gan-restore recipes
+        """
+        for name, kind in RECIPES.items():
+            print(f"{name}: {kind.title}. {kind.__doc__.splitlines()[0]}")
+            for scale in kind.scales:
+                recipe = recipes.get(name, scale)
+                size = sum(p.numel() for p in recipe.generator().parameters()) / 1e6
+                print(
+                    f"    --scale {scale:6} {size:6.2f} M parameters, crops of {recipe.image_size}, "
+                    f"{recipe.epochs} epochs of batches of {recipe.batch_size}"
+                )
+            print(f"    data at small and full: {kind.get_data}")
+
+    parse(run, args, "recipes")
+
+
+def train(args: list[str]) -> None:
+    """Train a recipe; its fields are flags whose defaults depend on `--scale`."""
+    if not args or args[0] not in RECIPES:
+        listed = ", ".join(RECIPES)
+        if args and args[0] in ("-h", "--help"):
+            print(
+                f"usage: gan-restore train RECIPE [options]\n\nRecipes: {listed}\n\n"
+                "Example: gan-restore train unet-denoiser --scale smoke --out runs/denoiser\n"
+                "All options: gan-restore train unet-denoiser --help"
+            )
+            return
+        wrong = f"no recipe '{args[0]}'" if args else "which recipe?"
+        raise UserError(f"{wrong}; choose one of {listed}")
+    name = args[0]
+
+    @dataclass(frozen=True)
+    class Train:
+        recipe: OmitArgPrefixes[RECIPES[name]]
+        compute: OmitArgPrefixes[Compute]
+        out: Path | None = None
+        """The run folder; by default runs/RECIPE-SCALE."""
+        resume: bool = False
+        """Go on from the run folder's last state."""
+        overwrite: bool = False
+        """Start anew although the run folder already holds a run."""
+        skip_unreadable: bool = False
+        """Leave out damaged image files, and count them, instead of stopping."""
+
+    scale = _scale_of(args)
+    chosen = parse(
+        Train,
+        args[1:],
+        f"train {name}",
+        default=Train(recipe=recipes.get(name, scale), compute=Compute()),
+        description=f"Train {name} and keep the best model on validation.\n\n"
+        f"Example: gan-restore train {name} --scale smoke --epochs 2 --out runs/first",
+    )
+    recipe = chosen.recipe
+    if recipe.data is not None:  # a run is evaluated from anywhere
+        recipe = dataclasses.replace(recipe, data=str(Path(recipe.data).resolve()))
+    out = chosen.out or Path("runs") / f"{name}-{recipe.scale}"
+    training.train(
+        recipe, out, chosen.compute,
+        resume=chosen.resume, overwrite=chosen.overwrite, skip_unreadable=chosen.skip_unreadable,
+    )  # fmt: skip
+    rows = read_csv(out / METRICS)
+    figures.save(figures.curves(rows, f"{name}, {recipe.scale}"), out / "figures" / "curves.png")
+    best = max(row["val_psnr"] for row in rows if "val_psnr" in row)
+    print(f"best on validation: {best:.2f} dB, kept in {out / BEST}; curves in {out / 'figures'}")
+    print(f"next: gan-restore evaluate {out}")
+
+
+def _scale_of(args: list[str]) -> Scale:
+    """`--scale` before everything else is read: the other flags' defaults hang on it."""
+    for flag, value in zip(args, [*args[1:], ""], strict=True):
+        if flag == "--scale" and value:
+            return value if value in Scale.__args__ else "smoke"
+        if flag.startswith("--scale="):
+            return flag.split("=", 1)[1] if flag.split("=", 1)[1] in Scale.__args__ else "smoke"
+    return "smoke"
+
+
+def evaluate(args: list[str]) -> None:
+    """Compare a checkpoint with the classical methods."""
+
+    def run(
+        run: Positional[Path],
+        data: str | None = None,
+        part: Part = "test",
+        limit: int = 0,
+        out: Path | None = None,
+        skip_unreadable: bool = False,
+        compute: OmitArgPrefixes[Compute] = Compute(),  # noqa: B008
+    ) -> None:
+        """Compare a trained model with the input and every classical method, under the same damage.
+
+        Example: gan-restore evaluate runs/unet-denoiser-smoke --out results.json
+
+        Args:
+            run: A run folder or a best.safetensors.
+            data: Clean images to damage and restore; by default those that the run was trained on.
+            part: Which part of them; "all" for a set that is for testing only.
+            limit: Take only the first so many images; 0 takes all.
+            out: Also write the table to this JSON file.
+            skip_unreadable: Leave out damaged image files instead of stopping.
+            compute: Where to compute.
+        """
+        rows = evaluation.evaluate_checkpoint(run, data, part, limit, compute, skip_unreadable=skip_unreadable)
+        print(evaluation.as_text(rows))
+        if out:
+            write_json(out, rows)
+
+    parse(run, args, "evaluate")
+
+
+def restore(args: list[str]) -> None:
+    """Restore photos with a checkpoint."""
+
+    def run(
+        photos: Positional[tuple[Path, ...]],
+        checkpoint: Path,
+        out: Path,
+        compute: OmitArgPrefixes[Compute] = Compute(),  # noqa: B008
+    ) -> None:
+        """Restore photos, each into a file of the same name in the folder OUT.
+
+        Example: gan-restore restore old.png --checkpoint runs/unet-denoiser-smoke --out restored
+
+        Args:
+            photos: Image files.
+            checkpoint: A best.safetensors or a run folder.
+            out: The folder for the restored photos; it must not be the one they come from.
+            compute: Where to compute.
+        """
+        if not photos:
+            raise UserError("no photos given; name at least one image file")
+        targets = [out / photo.name for photo in photos]
+        if len(set(targets)) < len(targets):
+            raise UserError("two of the photos have the same file name; restore them into different folders")
+        for photo, target in zip(photos, targets, strict=True):
+            if target.exists() and target.resolve() == photo.resolve():
+                raise UserError(f"{photo} would be overwritten; choose another --out")
+        restorer = restoration.load_restorer(checkpoint, compute)
+        for photo, target in tqdm(list(zip(photos, targets, strict=True)), unit="photo", disable=len(photos) == 1):
+            restoration.restore_file(photo, target, restorer)
+        print(f"restored {len(photos)} photo{'s' * (len(photos) != 1)} into {out}")
+
+    parse(run, args, "restore")
+
+
+def course(args: list[str]) -> None:
+    """Run the notebooks."""
+
+    def run(
+        scale: Scale = "smoke",
+        recipes: Annotated[tuple[str, ...], tyro.conf.arg(metavar="RECIPE ...")] = tuple(RECIPES),
+        data: str | None = None,
+        out: Path = Path("runs/course"),
+        seed: int = 0,
+        device: str = "auto",
+    ) -> None:
+        """Run every notebook headless and make a page of the results, OUT/SCALE/index.html.
+
+        Example: gan-restore course --scale smoke --recipes unet-denoiser
+
+        Args:
+            scale: smoke takes minutes on two CPU cores; small and full need data sets and a GPU.
+            recipes: Which recipes to train.
+            data: The data set, for small and full.
+            out: Where the folder of results goes.
+            seed: Where all randomness starts.
+            device: auto, cpu, cuda or mps.
+        """
+        from gan_restore.course import run_course
+
+        run_course(scale, recipes, data, out, seed, device)
+
+    parse(run, args, "course")
+
+
+COMMANDS: dict[str, Callable[[list[str]], None]] = {
+    "recipes": list_recipes,
+    "train": train,
+    "evaluate": evaluate,
+    "restore": restore,
+    "course": course,
+}

@@ -1,0 +1,129 @@
+"""The course without a hand on it: every notebook run by papermill, and one page of what came out."""
+
+import importlib.metadata
+import platform
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gan_restore import recipes
+from gan_restore.files import UserError, read_json, write_json, writing
+from gan_restore.recipes import RECIPES
+
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+ONCE = ("00_start_here", "01_data", "02_generator", "03_discriminator")
+PER_RECIPE = ("04_training", "05_evaluation")
+
+
+def run_course(
+    scale: str,
+    names: Sequence[str] = tuple(RECIPES),
+    data: str | None = None,
+    out: str | Path = "runs/course",
+    seed: int = 0,
+    device: str = "auto",
+) -> Path:
+    """Run the notebooks in order into `out`/`scale` and return the page of results, `index.html`.
+
+    00 to 03 run once, with the first recipe; 04 and 05 run for each. Beside each executed notebook lies the
+    same as HTML; `summary.json` collects all results with versions, device and seconds.
+
+    Raises:
+        UserError: if a notebook fails; what it had done until then is kept.
+    """
+    folder = Path(out).resolve() / scale
+    for name in names:
+        recipes.get(name, scale, data=data).images("test")  # a missing data set is said now, not after 00
+    if not NOTEBOOKS.is_dir():
+        raise UserError(f"no notebooks at {NOTEBOOKS}; run the course from a clone of the repository")
+    for name in ("index.html", "summary.json"):
+        (folder / name).unlink(missing_ok=True)
+    common = {"scale": scale, "data_dir": data and str(Path(data).resolve()), "out_dir": str(folder)}
+    common |= {"seed": seed, "device": device}
+    plan = [(notebook, notebook, names[0]) for notebook in ONCE]
+    plan += [(notebook, f"{notebook}-{name}", name) for name in names for notebook in PER_RECIPE]
+    steps = []
+    for number, (notebook, target, name) in enumerate(plan, start=1):
+        print(f"[{number}/{len(plan)}] {target} ...", end=" ", flush=True)
+        started = time.perf_counter()
+        _execute(NOTEBOOKS / f"{notebook}.ipynb", folder / f"{target}.ipynb", {"recipe": name, **common})
+        steps.append({"step": target, "recipe": name, "seconds": round(time.perf_counter() - started, 1)})
+        print(f"{steps[-1]['seconds']:.0f} s", flush=True)
+    summary = {
+        "scale": scale,
+        "seed": seed,
+        "device": _device_name(device),
+        "versions": _versions(),
+        "steps": steps,
+        "recipes": {name: read_json(folder / name / "results.json") for name in names},
+    }
+    write_json(folder / "summary.json", summary)
+    page = _write_page(folder, summary)
+    print(f"The results: {page}")
+    return page
+
+
+def _execute(source: Path, target: Path, parameters: dict[str, Any]) -> None:
+    """Run one notebook and write it, executed, as .ipynb and .html."""
+    import papermill
+    from nbconvert import HTMLExporter
+    from papermill.exceptions import PapermillExecutionError
+    from traitlets.config import Config
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        papermill.execute_notebook(
+            str(source),
+            str(target),
+            parameters,
+            kernel_name="python3",
+            progress_bar=False,
+            # Not over TCP: nobody else on the machine can listen, and the kernel does not warn of it.
+            config=Config({"KernelManager": {"transport": "ipc"}}),
+        )
+    except PapermillExecutionError as error:
+        raise UserError(f"{source.name} failed: {error.ename}: {error.evalue}; see {target}") from None
+    except OSError as error:
+        raise UserError(f"cannot write {target}: {error.strerror or error}; choose another --out") from None
+    with writing(target.with_suffix(".html")) as part:
+        part.write_text(HTMLExporter(exclude_input_prompt=True).from_filename(str(target))[0], encoding="utf-8")
+
+
+def _versions() -> dict[str, str]:
+    packages = (
+        "gan-restore",
+        "torch",
+        "torchvision",
+        "lightning-fabric",
+        "torchmetrics",
+        "scikit-image",
+        "numpy",
+    )
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in packages}
+
+
+def _device_name(device: str) -> str:
+    if device in ("auto", "cuda") and torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    if device in ("auto", "mps") and torch.backends.mps.is_available():
+        return "Apple GPU"
+    return f"CPU, {torch.get_num_threads()} threads"
+
+
+def _write_page(folder: Path, summary: dict[str, Any]) -> Path:
+    import jinja2
+
+    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+    template = jinja2.Environment(loader=loader, autoescape=True).get_template("course.html")
+    systems = []
+    for name, rows in summary["recipes"].items():
+        rows = sorted(rows, key=lambda row: row["psnr"], reverse=True)
+        pictures = sorted(path.relative_to(folder).as_posix() for path in (folder / name / "figures").glob("*.png"))
+        systems.append({"name": name, "title": RECIPES[name].title, "rows": rows, "figures": pictures})
+    page = template.render(summary=summary, systems=systems, total=sum(s["seconds"] for s in summary["steps"]))
+    with writing(folder / "index.html") as part:
+        part.write_text(page, encoding="utf-8")
+    return folder / "index.html"

@@ -1,0 +1,180 @@
+"""Matplotlib figures: images always in the range [0, 1], zooms where the difference is small, curves, maps."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from torch import Tensor
+
+from gan_restore.files import writing
+
+Box = tuple[int, int, int]  # left, top, side of a zoomed square in pixels
+COLOURS = {"input": "#9aa0a6", "classical": "#4c78a8", "learned": "#e4572e"}
+
+
+def save(figure: Figure, path: str | Path) -> Figure:
+    """Write a figure as an image file, whole or not at all, and give it back to be shown."""
+    with writing(path) as part:
+        figure.savefig(part, dpi=110, bbox_inches="tight", facecolor="white")
+    return figure
+
+
+def new(rows: int, columns: int, width: float, height: float, **options: object) -> tuple[Figure, np.ndarray]:
+    """A figure of rows x columns panels, each about width x height inches, and its axes (always 2-D).
+
+    Pyplot forgets it at once: a notebook shows it when a cell ends with it, and only then.
+    """
+    size = (columns * width, rows * height)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained", **options)
+    plt.close(figure)
+    return figure, axes
+
+
+def as_array(image: Tensor) -> np.ndarray:
+    """3 x H x W or 1 x 3 x H x W in [0, 1] -> H x W x 3 for matplotlib."""
+    image = image[0] if image.ndim == 4 else image
+    return image.detach().float().clamp(0, 1).cpu().permute(1, 2, 0).numpy()
+
+
+def show_images(images: Mapping[str, Tensor], title: str = "", columns: int = 0, size: float = 2.6) -> Figure:
+    """Images side by side, each with its title; every one in the same range.
+
+    Example:
+        >>> show_images({"clean": clean, "noisy": noisy}, "3 % white, 3 % black")
+    """
+    columns = columns or min(len(images), 5)
+    figure, axes = new(-(-len(images) // columns), columns, size, size * 1.1)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, (name, image) in zip(axes.flat, images.items(), strict=False):
+        axis.imshow(as_array(image), vmin=0, vmax=1, interpolation="nearest")
+        axis.set_title(name, fontsize=9)
+    figure.suptitle(title, fontsize=12)
+    return figure
+
+
+def busiest_box(clean: Tensor, side: int) -> Box:
+    """The square of `side` pixels with the most detail in the middle part of an image: worth a zoom."""
+    gray = as_array(clean).mean(2)
+    side = min(side, *gray.shape)
+    detail = np.abs(np.diff(gray, axis=0, append=gray[-1:])) + np.abs(np.diff(gray, axis=1, append=gray[:, -1:]))
+    sums = np.pad(detail, ((1, 0), (1, 0))).cumsum(0).cumsum(1)
+    inside = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    margin = [extent // 5 for extent in inside.shape]
+    middle = inside[margin[0] : inside.shape[0] - margin[0], margin[1] : inside.shape[1] - margin[1]]
+    top, left = np.unravel_index(middle.argmax(), middle.shape)
+    return int(left + margin[1]), int(top + margin[0]), side
+
+
+def compare(
+    images: Mapping[str, Tensor],
+    clean: Tensor,
+    title: str = "",
+    scores: Mapping[str, str] | None = None,
+    zoom: Box | None = None,
+    amplify: int = 10,
+) -> Figure:
+    """Restorers on one image: the whole, a zoomed detail, and the error map, one column each.
+
+    Args:
+        images: name -> restored image; the clean one is added as the last column.
+        scores: name -> text under the title, such as "31.2 dB".
+        zoom: the square to enlarge; by default the one with the most detail.
+        amplify: error maps show the mean absolute error times this, white at 1.
+    """
+    columns = {**images, "clean": clean}
+    left, top, side = zoom or busiest_box(clean, max(24, min(clean.shape[-2:]) // 4))
+    ratio = clean.shape[-2] / clean.shape[-1]
+    height = (2.3 * (1 + 2 * ratio) + 1) / 3
+    figure, axes = new(3, len(columns), 2.3, height, height_ratios=[ratio, 1, ratio])
+    target = as_array(clean)
+    for (whole, detail, error), (name, image) in zip(axes.T, columns.items(), strict=True):
+        array = as_array(image)
+        whole.imshow(array, vmin=0, vmax=1)
+        whole.add_patch(Rectangle((left, top), side, side, fill=False, edgecolor="#ffd400", linewidth=1.5))
+        whole.set_title(f"{name}\n{(scores or {}).get(name, '')}", fontsize=9)
+        detail.imshow(array[top : top + side, left : left + side], vmin=0, vmax=1, interpolation="nearest")
+        error.imshow(np.abs(array - target).mean(2) * amplify, vmin=0, vmax=1, cmap="magma")
+        for axis in (whole, detail, error):
+            axis.set_xticks([])
+            axis.set_yticks([])
+    for axis, label in zip(axes[:, 0], ("whole image", "detail", f"error x {amplify}"), strict=True):
+        axis.set_ylabel(label, fontsize=9)
+    figure.suptitle(title, fontsize=12)
+    return figure
+
+
+def scores_chart(rows: Sequence[Mapping], title: str = "") -> Figure:
+    """PSNR and SSIM of every row of an evaluation as bars, the learned restorers in their own colour."""
+    rows = sorted(rows, key=lambda row: row["psnr"])
+    figure, axes = new(1, 2, 5, 0.42 * len(rows) + 1.4, sharey=True)
+    for axis, key, label, form in zip(
+        axes.flat, ("psnr", "ssim"), ("PSNR (dB)", "SSIM"), (".2f", ".4f"), strict=True
+    ):
+        bars = axis.barh(
+            [row["restorer"] for row in rows],
+            [row[key] for row in rows],
+            color=[COLOURS[row["kind"]] for row in rows],
+        )
+        axis.bar_label(bars, [format(row[key], form) for row in rows], padding=3, fontsize=8)
+        axis.set_xlabel(label)
+        axis.margins(x=0.16)
+        axis.spines[["top", "right"]].set_visible(False)
+    handles = [Rectangle((0, 0), 1, 1, color=colour) for colour in COLOURS.values()]
+    axes[0, 0].legend(handles, COLOURS, fontsize=8, loc="lower right")
+    figure.suptitle(title or f"{rows[0]['data']}, {rows[0]['n_images']} images", fontsize=12)
+    return figure
+
+
+def curves(rows: Sequence[Mapping[str, float]], title: str = "Training") -> Figure:
+    """What happened in training: losses, the discriminator's beliefs, PSNR on validation; from metrics.csv."""
+    panels: list[tuple[str, dict[str, str]]] = [("loss", {"pixel": "generator, pixel"})]
+    if any("d_loss" in row for row in rows):
+        panels += [
+            ("adversarial loss", {"adversarial": "generator", "d_loss": "discriminator"}),
+            ("discriminator's belief", {"d_real": "D(real)", "d_fake": "D(fake)"}),
+        ]
+    panels.append(("PSNR on validation (dB)", {"val_psnr": "generator"}))
+    figure, axes = new(1, len(panels), 3.6, 3)
+    for axis, (label, lines) in zip(axes.flat, panels, strict=True):
+        for key, name in lines.items():
+            known = [row for row in rows if key in row]
+            axis.plot(
+                [row["step"] for row in known], [row[key] for row in known], label=name, marker=_marker(known)
+            )
+        axis.set_title(label, fontsize=10)
+        axis.set_xlabel("step")
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=8)
+    axes[0, 0].set_yscale("log")
+    if len(panels) > 2:
+        axes[0, 2].set_ylim(0, 1)
+    figure.suptitle(title, fontsize=12)
+    return figure
+
+
+def _marker(points: Sequence) -> str | None:
+    return "o" if len(points) < 15 else None
+
+
+def histogram(images: Mapping[str, Tensor], title: str = "") -> Figure:
+    """How often each brightness occurs in each batch: noise shows as spikes at 0 and 1."""
+    figure, axes = new(1, len(images), 3.6, 2.6, sharey=True)
+    for axis, (name, image) in zip(axes.flat, images.items(), strict=True):
+        axis.hist(image.flatten().cpu().numpy(), bins=64, range=(0, 1), color=COLOURS["classical"], density=True)
+        axis.set_title(name, fontsize=10)
+        axis.set_xlabel("brightness")
+    figure.suptitle(title, fontsize=12)
+    return figure
+
+
+def heat_map(axis: Axes, values: Tensor, title: str = "", vmin: float = 0, vmax: float = 1) -> None:
+    """One map (H x W) with a colour bar, such as what a discriminator believes of each patch."""
+    shown = axis.imshow(values.detach().float().cpu().numpy(), vmin=vmin, vmax=vmax, cmap="viridis")
+    axis.set_title(title, fontsize=10)
+    axis.set_axis_off()
+    axis.figure.colorbar(shown, ax=axis, fraction=0.046)

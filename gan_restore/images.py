@@ -1,0 +1,173 @@
+"""Files become tensors, and tensors become files, here and nowhere else.
+
+Everywhere else an image batch is a `float32` RGB tensor of shape N x 3 x H x W in [0, 1].
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from gan_restore.files import UserError, writing
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
+
+
+@dataclass(frozen=True)
+class Photo:
+    """An image file as a tensor, with what a plain RGB tensor would lose.
+
+    Attributes:
+        rgb: 1 x 3 x H x W, float32 in [0, 1], upright (the EXIF turn is applied).
+        alpha: 1 x 1 x H x W, or None where the file has no transparency.
+        gray: whether the file had one channel only; it is then written with one.
+        bits: 8 or 16 bits a channel.
+    """
+
+    rgb: Tensor
+    alpha: Tensor | None = None
+    gray: bool = False
+    bits: int = 8
+
+
+def list_images(folder: str | Path) -> list[Path]:
+    """All image files below `folder`, sorted by path; hidden files and folders are left out.
+
+    Raises:
+        UserError: if there is no such folder, or no image in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"no such folder: {folder}; give a folder of images")
+    found = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    if not found:
+        raise UserError(f"no images in {folder}; looked for {', '.join(sorted(SUFFIXES))} at any depth")
+    return found
+
+
+def _open(path: str | Path) -> Image.Image:
+    """Open and fully decode a file, first frame, upright; `UserError` if it is missing, cut short or no image."""
+    try:
+        image = Image.open(path)
+        image.load()
+        return ImageOps.exif_transpose(image)
+    except FileNotFoundError:
+        raise UserError(f"no such file: {path}") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(f"cannot read the image {path}: {error}") from None
+
+
+def decode(path: str | Path) -> np.ndarray:
+    """Read an image file as H x W x 3 uint8, upright; transparency is laid on white, 16 bits become 8.
+
+    Raises:
+        UserError: if the file is missing, cut short or not an image.
+    """
+    photo = read_photo(path)
+    rgb = photo.rgb if photo.alpha is None else photo.rgb * photo.alpha + (1 - photo.alpha)
+    return to_bytes(rgb)[0].permute(1, 2, 0).contiguous().numpy()
+
+
+def read_photo(path: str | Path) -> Photo:
+    """Read an image file with its transparency, gray mode and bit depth.
+
+    Raises:
+        UserError: if the file is missing, cut short or not an image.
+    """
+    image = _open(path)
+    if image.mode.startswith("I") or image.mode == "F":  # 16-bit gray (PNG, TIFF) and 32-bit gray
+        values = np.asarray(image, dtype=np.float32)
+        top = 65535.0 if values.max(initial=0) > 255 or image.mode.startswith("I;16") else 255.0
+        gray = torch.from_numpy(values / top).clamp(0, 1)[None, None]
+        return Photo(gray.expand(-1, 3, -1, -1).contiguous(), gray=True, bits=16 if top > 255 else 8)
+    is_gray = image.mode in ("1", "L", "LA")
+    if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
+        rgba = to_tensor(np.asarray(image.convert("RGBA")))
+        return Photo(rgba[:, :3].contiguous(), alpha=rgba[:, 3:].contiguous(), gray=is_gray)
+    return Photo(to_tensor(np.asarray(image.convert("RGB"))), gray=is_gray)
+
+
+def read(path: str | Path) -> Tensor:
+    """Read an image file as a batch of one: 1 x 3 x H x W, float32 in [0, 1].
+
+    Example:
+        >>> read("photo.jpg").shape
+        torch.Size([1, 3, 480, 640])
+    """
+    return to_tensor(decode(path))
+
+
+def write(path: str | Path, image: Tensor | Photo) -> None:
+    """Write one image (1 x 3 x H x W or 3 x H x W in [0, 1], or a `Photo`); the suffix chooses the format.
+
+    Raises:
+        UserError: if the suffix names no image format, or the file cannot be written.
+    """
+    photo = image if isinstance(image, Photo) else Photo(image if image.ndim == 4 else image[None])
+    if Path(path).suffix.lower() not in SUFFIXES:
+        raise UserError(f"cannot write {path}: its suffix names no image format; use .png or .jpg")
+    rgb = photo.rgb.mean(1, keepdim=True) if photo.gray else photo.rgb
+    if photo.bits == 16 and photo.gray and Path(path).suffix.lower() in (".png", ".tif", ".tiff"):
+        values = (rgb[0, 0].clamp(0, 1) * 65535).round().cpu().numpy().astype(np.uint16)
+        picture = Image.fromarray(values)
+    else:
+        channels = [rgb] if photo.alpha is None else [rgb, photo.alpha]
+        values = to_bytes(torch.cat(channels, dim=1))[0].permute(1, 2, 0).cpu().numpy()
+        picture = Image.fromarray(values.squeeze(2) if values.shape[2] == 1 else np.ascontiguousarray(values))
+    if Path(path).suffix.lower() in (".jpg", ".jpeg"):
+        picture = picture.convert("L" if photo.gray else "RGB")
+    with writing(path) as part:
+        picture.save(part, **({"quality": 95} if Path(path).suffix.lower() in (".jpg", ".jpeg") else {}))
+
+
+def to_tensor(values: np.ndarray | Tensor) -> Tensor:
+    """Turn uint8 H x W x C (array), or uint8 ... x C x H x W (tensor), into float32 in [0, 1], with a batch axis."""
+    if isinstance(values, np.ndarray):
+        values = torch.from_numpy(np.array(values, copy=True)).permute(2, 0, 1)
+    values = values if values.ndim == 4 else values[None]
+    # Contiguous first: a view of H x W x C bytes divides several times slower.
+    return values.contiguous().float().div_(255)
+
+
+def to_bytes(images: Tensor) -> Tensor:
+    """Round images in [0, 1] to uint8 of the same shape."""
+    return images.clamp(0, 1).mul(255).round().to(torch.uint8)
+
+
+def quantise(images: Tensor) -> Tensor:
+    """Round images in [0, 1] to the 256 levels that an 8-bit file can hold."""
+    return images.clamp(0, 1).mul(255).round().div(255)
+
+
+def enlarge_to(images: Tensor, size: int) -> Tensor:
+    """Enlarge a batch by bilinear interpolation until its shorter side is `size`, rounded to 8 bits.
+
+    A batch that is large enough already comes back as it is. (FER2013's 48 x 48 faces become 128 x 128 so.)
+    """
+    height, width = images.shape[-2:]
+    if min(height, width) >= size:
+        return images
+    scale = size / min(height, width)
+    target = (max(size, round(height * scale)), max(size, round(width * scale)))
+    return quantise(F.interpolate(images, size=target, mode="bilinear", align_corners=False))
+
+
+def by_shape(images: list[Tensor], batch_size: int = 16) -> Iterator[tuple[list[int], Tensor]]:
+    """Group single images (1 x 3 x H x W) of equal shape into batches; yields (positions, batch)."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for position, image in enumerate(images):
+        groups.setdefault(tuple(image.shape), []).append(position)
+    for positions in groups.values():
+        for start in range(0, len(positions), batch_size):
+            chunk = positions[start : start + batch_size]
+            yield chunk, torch.cat([images[i] for i in chunk])

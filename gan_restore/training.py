@@ -1,0 +1,364 @@
+"""The game: a discriminator step, a generator step, and the loop around them.
+
+Every random choice of step `n` (order, crops, damage, dropout) is drawn from (seed, n) alone, so a run that
+was killed and resumed equals one that never stopped, bit for bit on the CPU.
+"""
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+
+import lightning_fabric
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm.auto import tqdm
+
+from gan_restore.checkpoints import (
+    BEST,
+    LAST,
+    METRICS,
+    RECIPE,
+    load_state,
+    read_recipe,
+    save_generator,
+    save_state,
+)
+from gan_restore.data import Batches, Images
+from gan_restore.degradations import random_seed, seeded
+from gan_restore.devices import Compute
+from gan_restore.evaluation import make_pairs, restore_all, score
+from gan_restore.files import UserError, write_csv, write_json
+from gan_restore.images import enlarge_to, to_tensor
+from gan_restore.losses import discriminator_loss, generator_loss, pixel_loss, probability
+from gan_restore.recipes import Recipe
+
+ROWS_PER_EPOCH = 10  # rows of metrics.csv
+
+
+def discriminator_step(
+    discriminator: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    degraded: Tensor,
+    clean: Tensor,
+    restored: Tensor,
+    recipe: Recipe,
+    backward: Callable[[Tensor], None] = Tensor.backward,
+) -> dict[str, Tensor]:
+    """Teach the discriminator once to tell `clean` from `restored`; the generator learns nothing here.
+
+    Returns:
+        d_loss, and its mean belief that the clean (d_real) and the restored images (d_fake) are real.
+    """
+    real = discriminator(degraded, clean)
+    fake = discriminator(degraded, restored.detach())
+    loss = discriminator_loss(real, fake, recipe.adversarial)
+    optimizer.zero_grad()
+    backward(loss)
+    optimizer.step()
+    belief = {"d_real": real, "d_fake": fake}
+    means = {key: probability(logits.detach(), recipe.adversarial).mean() for key, logits in belief.items()}
+    return {"d_loss": loss.detach(), **means}
+
+
+def generator_step(
+    discriminator: nn.Module | None,
+    optimizer: torch.optim.Optimizer,
+    degraded: Tensor,
+    clean: Tensor,
+    restored: Tensor,
+    recipe: Recipe,
+    backward: Callable[[Tensor], None] = Tensor.backward,
+) -> dict[str, Tensor]:
+    """Teach the generator once: `restored`, its own output with gradients, shall be close and look real.
+
+    Returns:
+        g_loss and the terms it is the weighted sum of: pixel and, with a discriminator, adversarial.
+    """
+    terms = generator_terms(discriminator, degraded, clean, restored, recipe)
+    loss = terms["pixel"] + recipe.adversarial_weight * terms.get("adversarial", 0)
+    optimizer.zero_grad()
+    backward(loss)
+    optimizer.step()
+    return {"g_loss": loss.detach(), **{name: term.detach() for name, term in terms.items()}}
+
+
+def generator_terms(
+    discriminator: nn.Module | None, degraded: Tensor, clean: Tensor, restored: Tensor, recipe: Recipe
+) -> dict[str, Tensor]:
+    """The terms of the generator's loss, unweighted; the discriminator is only looked through, not taught."""
+    terms = {"pixel": pixel_loss(restored, clean, recipe.pixel_loss)}
+    if discriminator is not None:
+        with _frozen(discriminator):
+            terms["adversarial"] = generator_loss(discriminator(degraded, restored), recipe.adversarial)
+    return terms
+
+
+@contextmanager
+def _frozen(network: nn.Module) -> Iterator[None]:
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)
+
+
+def train(
+    recipe: Recipe,
+    out: str | Path,
+    compute: Compute | None = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    skip_unreadable: bool = False,
+) -> Path:
+    """Train a recipe into the run folder `out` and return that folder.
+
+    After each epoch the state is saved, the generator is validated, and kept if it is the best so far. Ctrl-C
+    finishes the step, saves the state and says how to go on.
+
+    Args:
+        resume: go on from the state in `out`, which must be of the same recipe.
+        overwrite: start anew where `out` already holds a run.
+        skip_unreadable: leave out damaged image files instead of raising.
+
+    Raises:
+        UserError: if the data cannot be read, or `out` holds another run or cannot be written.
+        KeyboardInterrupt: after a Ctrl-C, once the state is safe.
+
+    Example:
+        >>> train(recipes.get("unet-denoiser", "smoke"), "runs/denoiser")
+    """
+    out, fabric = Path(out), (compute or Compute()).fabric()
+    state = _open_run(recipe, out, resume, overwrite)
+    images = recipe.images("train", skip_unreadable=skip_unreadable)
+    val_images = recipe.images("val", skip_unreadable=skip_unreadable)
+    for part in (images, val_images):
+        if part.unreadable:
+            fabric.print(f"skipped {len(part.unreadable)} unreadable images, first: {next(iter(part.unreadable))}")
+    if state is None and fabric.is_global_zero:
+        write_json(out / RECIPE, recipe.to_dict())
+    return _Run(recipe, out, fabric, images, val_images, compute or Compute()).loop(state)
+
+
+def _open_run(recipe: Recipe, out: Path, resume: bool, overwrite: bool) -> dict | None:
+    if resume:
+        state = load_state(out / LAST)
+        before = read_recipe(out)
+        changed = [f.name for f in fields(recipe) if getattr(recipe, f.name) != getattr(before, f.name)]
+        if type(recipe) is not type(before) or changed:
+            what = ", ".join(changed) or "recipe"
+            raise UserError(f"{out} was trained with another {what}; resume with the same flags")
+        return state
+    if (out / LAST).exists() and not overwrite:
+        raise UserError(f"{out} already holds a run; pass --resume to go on, or another --out to start anew")
+    for name in (LAST, BEST, METRICS):
+        (out / name).unlink(missing_ok=True)
+    return None
+
+
+class _Run:
+    """What the loop holds between steps."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        out: Path,
+        fabric: lightning_fabric.Fabric,
+        images: Images,
+        val_images: Images,
+        compute: Compute,
+    ) -> None:
+        self.recipe, self.out, self.fabric, self.workers = recipe, out, fabric, compute.workers
+        self.batches = Batches(
+            images,
+            recipe.image_size,
+            recipe.batch_size,
+            recipe.seed,
+            recipe.augment,
+            recipe.crops_per_image,
+            fabric.global_rank,
+            fabric.world_size,
+        )
+        self.val_pairs = make_pairs(val_images, recipe, recipe.val_images, crop=2 * recipe.image_size)
+        self.total = recipe.epochs * len(self.batches)
+        self.step, self.best, self.seconds = 0, -math.inf, 0.0
+        self.rows: list[dict[str, float]] = []
+        self.sums: dict[str, Tensor] = {}
+
+        torch.manual_seed(recipe.seed)
+        generator = recipe.generator().to(memory_format=torch.channels_last)
+        self.generator, self.g_optimizer = fabric.setup(generator, self._adam(generator))
+        self.discriminator = self.d_optimizer = None
+        if recipe.adversarial_weight:
+            discriminator = recipe.discriminator().to(memory_format=torch.channels_last)
+            self.discriminator, self.d_optimizer = fabric.setup(discriminator, self._adam(discriminator))
+        average = get_ema_multi_avg_fn(recipe.ema)
+        self.ema = AveragedModel(generator, multi_avg_fn=average) if recipe.ema else None
+
+    def _adam(self, network: nn.Module) -> torch.optim.Optimizer:
+        fused = self.fabric.device.type in ("cpu", "cuda")
+        betas = (self.recipe.beta1, 0.999)
+        return torch.optim.Adam(network.parameters(), lr=self.recipe.learning_rate, betas=betas, fused=fused)
+
+    def _stateful(self) -> dict[str, torch.optim.Optimizer | nn.Module]:
+        parts = {
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "g_optimizer": self.g_optimizer,
+            "d_optimizer": self.d_optimizer,
+            "ema": self.ema,
+        }
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def loop(self, state: dict | None) -> Path:
+        if state is not None:
+            self._load(state)
+        progress = tqdm(
+            total=self.total,
+            initial=self.step,
+            desc=f"{self.recipe.name} {self.recipe.scale}",
+            unit="step",
+            disable=not self.fabric.is_global_zero,
+        )
+        started, row_every = time.perf_counter() - self.seconds, max(1, len(self.batches) // ROWS_PER_EPOCH)
+        with _finish_step_on_interrupt() as interrupted, progress:
+            for batch in self.batches.loader(self.step, self.total, self.workers):
+                losses = self.one_step(batch)
+                for name, value in losses.items():
+                    self.sums[name] = self.sums.get(name, 0) + torch.stack([value, torch.ones_like(value)])
+                self.step += 1
+                self.seconds = time.perf_counter() - started
+                epoch_ends = self.step % len(self.batches) == 0
+                if self.step % row_every == 0 or epoch_ends:
+                    self._log(progress, self._validate_and_keep() if epoch_ends else {})
+                if epoch_ends or interrupted.is_set():
+                    self._save()
+                progress.update()
+                if interrupted.is_set() and self.step < self.total:
+                    progress.close()
+                    self.fabric.print(
+                        f"Stopped after step {self.step} of {self.total}; the state is in {self.out / LAST}. "
+                        "Go on with the same command and --resume."
+                    )
+                    raise KeyboardInterrupt
+        return self.out
+
+    def one_step(self, batch: Tensor) -> dict[str, Tensor]:
+        """One batch of uint8 crops through both players; one forward pass of the generator serves both."""
+        recipe, device = self.recipe, self.fabric.device
+        torch.manual_seed(random_seed(recipe.seed, 3, self.step))  # dropout
+        self._set_learning_rate()
+        clean = enlarge_to(to_tensor(batch.to(device, non_blocking=True)), recipe.image_size)
+        clean = clean.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+        damage = seeded(random_seed(recipe.seed, 4, self.step, self.fabric.global_rank), device)
+        degraded = recipe.degradation()(clean, damage)
+        restored = self.generator(degraded)
+        losses = {}
+        if self.discriminator is not None:
+            losses = discriminator_step(
+                self.discriminator, self.d_optimizer, degraded, clean, restored, recipe, self.fabric.backward
+            )
+        losses |= generator_step(
+            self.discriminator, self.g_optimizer, degraded, clean, restored, recipe, self.fabric.backward
+        )
+        if self.ema is not None:
+            self.ema.update_parameters(self.generator.module)
+        return losses
+
+    def _set_learning_rate(self) -> None:
+        rate = self.recipe.learning_rate
+        if self.recipe.lr_decay == "cosine":
+            rate *= 0.5 * (1 + math.cos(math.pi * self.step / self.total))
+        for optimizer in filter(None, (self.g_optimizer, self.d_optimizer)):
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+        self.rate = rate
+
+    def _validate_and_keep(self) -> dict[str, float]:
+        """Validate the generator that would be used, and keep its weights if they are the best so far."""
+        kept = self.generator.module
+        if self.ema is not None:
+            kept = self.ema.module
+            for average, current in zip(kept.buffers(), self.generator.module.buffers(), strict=True):
+                average.copy_(current)
+        scores = self._validate(kept)
+        if scores["val_psnr"] > self.best:
+            self.best = scores["val_psnr"]
+            if self.fabric.is_global_zero:
+                save_generator(self.out / BEST, kept, self.recipe, step=self.step, **scores)
+        return scores
+
+    @torch.no_grad()
+    def _validate(self, generator: nn.Module) -> dict[str, float]:
+        """Mean PSNR and SSIM on validation images, always under the same damage."""
+        generator.eval()
+        restored = restore_all(lambda degraded: generator(degraded.to(self.fabric.device)), self.val_pairs)
+        generator.train()
+        scores = score(restored, self.val_pairs, self.recipe.crop_border)
+        return {f"val_{name}": float(np.mean(scores[name])) for name in ("psnr", "ssim")}
+
+    def _log(self, progress: tqdm, scores: dict[str, float]) -> None:
+        """Add a row to metrics.csv: means since the last row, and after an epoch the validation scores."""
+        means = {name: (total[0] / total[1]).item() for name, total in self.sums.items()}
+        self.sums = {}
+        row = {
+            "step": self.step,
+            "epoch": self.step / len(self.batches),
+            "seconds": self.seconds,
+            "lr": self.rate,
+        }
+        self.rows.append(row | means | scores)
+        if self.fabric.is_global_zero:
+            write_csv(self.out / METRICS, self.rows)
+        shown = {"g_loss": "loss", "d_real": "D(real)", "d_fake": "D(fake)"}
+        texts = {label: f"{means[name]:.3g}" for name, label in shown.items() if name in means}
+        if math.isfinite(self.best):
+            texts["best val"] = f"{self.best:.2f} dB"
+        progress.set_postfix(texts)
+
+    def _save(self) -> None:
+        state = {name: part.state_dict() for name, part in self._stateful().items()}
+        state |= {
+            "step": self.step,
+            "best": self.best,
+            "seconds": self.seconds,
+            "sums": self.sums,
+            "rows": self.rows,
+        }
+        if self.fabric.is_global_zero:
+            save_state(self.out / LAST, state)
+
+    def _load(self, state: dict) -> None:
+        for name, part in self._stateful().items():
+            part.load_state_dict(state[name])
+        self.step, self.best, self.seconds = state["step"], state["best"], state["seconds"]
+        self.sums = {name: total.to(self.fabric.device) for name, total in state["sums"].items()}
+        self.rows = state["rows"]
+
+
+@contextmanager
+def _finish_step_on_interrupt() -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C (or termination) into an event; a second one interrupts at once."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def ask(number: int, _frame: object) -> None:
+        if event.is_set():
+            raise KeyboardInterrupt
+        event.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield event
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
