@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy.ndimage import median_filter
-from skimage.restoration import denoise_nl_means, estimate_sigma, inpaint_biharmonic
+from skimage.restoration import denoise_nl_means, inpaint_biharmonic
 from torch import Tensor
 
 from gan_restore.impulses import impulse_mask, likely_impulses
@@ -77,10 +77,13 @@ def _inpaint(degraded: Tensor, mask: Tensor) -> Tensor:
 
 
 def non_local_means(degraded: Tensor) -> Tensor:
-    """Non-local means (Buades et al. 2005; scikit-image), its strength from the estimated noise level."""
+    """Non-local means (Buades et al. 2005; scikit-image) for noise as strong as what a median filter removes.
+
+    The usual wavelet estimate of the noise level overlooks impulses: it was made for noise in every pixel.
+    """
 
     def restore(array: np.ndarray) -> np.ndarray:
-        sigma = float(np.mean(estimate_sigma(array, channel_axis=-1)))
+        sigma = float((array - median_filter(array, size=(3, 3, 1))).std())
         options = {"patch_size": 5, "patch_distance": 6, "fast_mode": True, "channel_axis": -1}
         return denoise_nl_means(array, h=0.8 * sigma, sigma=sigma, **options)
 

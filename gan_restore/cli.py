@@ -66,15 +66,12 @@ def parse(what: Callable[..., Any], args: list[str], command: str, **options: An
 
 
 def _one_line(box: str) -> str:
-    """The message of one of tyro's error boxes, and its first suggestion."""
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", box)
-    lines = [line.strip("│ ").strip() for line in plain.splitlines() if line.startswith("│")]
-    parts = re.split(r"\s*─{3,}\s*", " ".join(lines))
-    meant = re.search(
-        r"Perhaps you meant: (--[\w-]+)", plain.replace("│", " ").replace("\n", " ").replace("  ", " ")
-    )
-    hint = f" (did you mean {meant[1]}?)" if meant else ""
-    return parts[0].rstrip(".") + hint
+    """The message of one of tyro's error boxes (or, without UTF-8, ruled lines), and its first suggestion."""
+    plain = re.sub(r"\x1b\[[0-9;]*m|│", "", box)
+    sections = [" ".join(section.split()) for section in re.split(r"[╭╰]─.*\n?|\s*[─-]{5,}\s*", plain)]
+    message, *rest = [section for section in sections if section][0 if "╭" in box else 1 :]  # less the title
+    meant = re.search(r"Perhaps you meant: (--[\w-]+)", " ".join(rest))
+    return message.rstrip(".") + (f" (did you mean {meant[1]}?)" if meant else "")
 
 
 def list_recipes(args: list[str]) -> None:

@@ -131,7 +131,7 @@ def write(path: str | Path, image: Tensor | Photo) -> None:
 
 
 def to_tensor(values: np.ndarray | Tensor) -> Tensor:
-    """Turn uint8 H x W x C (array), or uint8 ... x C x H x W (tensor), into float32 in [0, 1], with a batch axis."""
+    """Turn uint8 H x W x C (array), or uint8 ... x C x H x W (tensor), into a float32 batch in [0, 1]."""
     if isinstance(values, np.ndarray):
         values = torch.from_numpy(np.array(values, copy=True)).permute(2, 0, 1)
     values = values if values.ndim == 4 else values[None]

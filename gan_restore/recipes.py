@@ -67,6 +67,21 @@ class Recipe:
     val_images: int = 0
     """Validate on the first so many images; 0 means all."""
 
+    def __post_init__(self) -> None:
+        at_least_one = {"image_size", "crops_per_image", "batch_size", "epochs", "width", "depth", "unshuffle"}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name in at_least_one | {"discriminator_width"} and value < 1:
+                raise UserError(f"{field.name} must be at least 1, not {value}")
+            if field.name in ("ema", "dropout") and not 0 <= value < 1:
+                raise UserError(f"{field.name} must be at least 0 and below 1, not {value}")
+        if self.learning_rate <= 0:
+            raise UserError(f"learning_rate must be above 0, not {self.learning_rate}")
+        try:
+            self.degradation()
+        except ValueError as error:
+            raise UserError(str(error)) from None
+
     @property
     def crop_border(self) -> int:
         """Pixels left out at each border when measuring."""
@@ -162,7 +177,7 @@ class UnetDenoiser(Recipe):
             "depth": 4,
             "augment": "flip",
             "batch_size": 8,
-            "epochs": 8,
+            "epochs": 7,
             "ema": 0.999,
             "val_images": 200,
         },

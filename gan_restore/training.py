@@ -144,6 +144,8 @@ def train(
             fabric.print(f"skipped {len(part.unreadable)} unreadable images, first: {next(iter(part.unreadable))}")
     if state is None and fabric.is_global_zero:
         write_json(out / RECIPE, recipe.to_dict())
+        for name in (LAST, BEST, METRICS):  # of a run that is being overwritten
+            (out / name).unlink(missing_ok=True)
     return _Run(recipe, out, fabric, images, val_images, compute or Compute()).loop(state)
 
 
@@ -158,8 +160,6 @@ def _open_run(recipe: Recipe, out: Path, resume: bool, overwrite: bool) -> dict 
         return state
     if (out / LAST).exists() and not overwrite:
         raise UserError(f"{out} already holds a run; pass --resume to go on, or another --out to start anew")
-    for name in (LAST, BEST, METRICS):
-        (out / name).unlink(missing_ok=True)
     return None
 
 

@@ -1,0 +1,78 @@
+"""What the tests share: a cache of their own, small photos, a tiny recipe."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gan_restore import recipes
+from gan_restore.images import read, write
+from gan_restore.recipes import Recipe
+
+ODD = [(37, 31), (64, 48), (16, 90)]  # sizes that no network likes
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("GAN_RESTORE_CACHE", str(path))
+    return path
+
+
+@pytest.fixture
+def photo() -> torch.Tensor:
+    """A smooth colour picture with an edge, 1 x 3 x 48 x 64, without pure black or white."""
+    rows, columns = torch.meshgrid(torch.linspace(0.1, 0.9, 48), torch.linspace(0.1, 0.9, 64), indexing="ij")
+    image = torch.stack([rows, columns, (rows + columns) / 2])
+    image[:, 20:30, 20:40] = torch.tensor([0.8, 0.3, 0.2])[:, None, None]
+    return (image[None] * 255).round() / 255
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of 30 small photos of different sizes."""
+    rng = np.random.default_rng(0)
+    for i in range(30):
+        height, width = 40 + i % 3, 44 + i % 5
+        flat = rng.random((1, 3, 1, 1), dtype=np.float32) * 0.8 + 0.1
+        noise = rng.random((1, 3, height, width), dtype=np.float32) * 0.1
+        write(tmp_path / "photos" / f"photo_{i:02d}.png", torch.from_numpy(flat + noise))
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def fer_csv(tmp_path: Path) -> Path:
+    """A small fer2013.csv in Kaggle's form."""
+    rng = np.random.default_rng(0)
+    lines = ["emotion,pixels,Usage"]
+    for part, count in (("Training", 8), ("PublicTest", 3), ("PrivateTest", 2)):
+        for _ in range(count):
+            lines.append(f"3,{' '.join(map(str, rng.integers(0, 256, 48 * 48)))},{part}")
+    path = tmp_path / "fer2013.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def tiny(**changes: object) -> Recipe:
+    """The smoke recipe, shrunk to seconds."""
+    small = {
+        "width": 4,
+        "depth": 2,
+        "discriminator_width": 4,
+        "image_size": 32,
+        "batch_size": 4,
+        "crops_per_image": 1,
+        "epochs": 2,
+    }
+    return recipes.get("unet-denoiser", "smoke", **(small | changes))
+
+
+def same_weights(a: Path, b: Path) -> bool:
+    from safetensors.torch import load_file
+
+    first, second = load_file(a), load_file(b)
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+__all__ = ["ODD", "read", "same_weights", "tiny"]

@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from gan_restore import figures
+
+ROWS = [
+    {"restorer": "input", "kind": "input", "psnr": 17.0, "ssim": 0.4, "data": "x", "n_images": 2},
+    {"restorer": "net", "kind": "learned", "psnr": 50.0, "ssim": 0.99, "data": "x", "n_images": 2},
+]
+HISTORY = [
+    {
+        "step": i,
+        "pixel": 1 / (i + 1),
+        "d_loss": 0.6,
+        "adversarial": 0.7,
+        "d_real": 0.5,
+        "d_fake": 0.5,
+        "val_psnr": 20 + i,
+    }
+    for i in range(5)
+]
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda a, b: figures.show_images({"a": a, "b": b[0]}, "title"),
+        lambda a, b: figures.compare({"a": a}, b, "title", {"a": "3 dB"}),
+        lambda a, b: figures.scores_chart(ROWS),
+        lambda a, b: figures.curves(HISTORY),
+        lambda a, b: figures.curves([{"step": 1, "pixel": 0.5}, {"step": 2, "pixel": 0.4, "val_psnr": 3}]),
+        lambda a, b: figures.histogram({"a": a, "b": b}),
+    ],
+)
+def test_figures_are_drawn_saved_and_not_left_open(tmp_path: Path, draw) -> None:
+    import matplotlib.pyplot as plt
+
+    figure = draw(torch.rand(1, 3, 40, 60), torch.rand(1, 3, 40, 60))
+    assert figures.save(figure, tmp_path / "f.png") is figure
+    assert min(Image.open(tmp_path / "f.png").size) > 200 and not plt.get_fignums()
+
+
+def test_every_image_has_the_same_range() -> None:
+    figure = figures.compare({"dark": torch.full((1, 3, 40, 40), 0.1)}, torch.full((1, 3, 40, 40), 0.2))
+    assert {image.get_clim() for axis in figure.axes for image in axis.images} == {(0, 1)}
+
+
+def test_the_zoom_finds_the_detail() -> None:
+    image = torch.zeros(1, 3, 100, 100)
+    image[..., 40:60, 50:70] = torch.rand(20, 20)
+    left, top, side = figures.busiest_box(image, 24)
+    assert side == 24 and 46 <= left <= 50 and 36 <= top <= 40

@@ -1,0 +1,70 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gan_restore.files import UserError, read_csv, read_json, write_csv, write_json, writing
+
+
+def test_a_failed_block_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(ZeroDivisionError), writing(target) as part:
+        part.write_text("half")
+        raise ZeroDivisionError
+    assert target.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_parents_are_made_and_a_file_in_the_way_is_named(tmp_path: Path) -> None:
+    write_json(tmp_path / "a" / "b.json", [1])
+    assert read_json(tmp_path / "a" / "b.json") == [1]
+    with pytest.raises(UserError, match=r"cannot write .*b\.json/c\.json"):
+        write_json(tmp_path / "a" / "b.json" / "c.json", 1)
+
+
+def test_json_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text("{")
+    with pytest.raises(UserError, match="is not JSON"):
+        read_json(tmp_path / "x.json")
+    with pytest.raises(UserError, match="No such file"):
+        read_json(tmp_path / "y.json")
+
+
+def test_csv_keeps_numbers_and_gaps(tmp_path: Path) -> None:
+    rows = [{"step": 1.0, "loss": 0.1}, {"step": 2.0, "loss": 1e-9, "val": 3.5}]
+    write_csv(tmp_path / "m.csv", rows)
+    assert read_csv(tmp_path / "m.csv") == rows
+
+
+@pytest.mark.parametrize(
+    "save",
+    [
+        "write_json(target, ['x' * 100_000])",
+        "save_state(target, {'step': 1, 'x': torch.zeros(100_000)})",
+        "save_generator(target, torch.nn.Linear(300, 300), recipes.get('unet-denoiser'))",
+        "write(target, torch.rand(1, 3, 200, 200))",
+    ],
+)
+def test_a_full_disk_is_a_user_error_and_leaves_nothing(tmp_path: Path, save: str) -> None:
+    """A limit on the size of files stands in for a full disk: the write fails half-way just the same."""
+    program = f"""
+import resource, signal, sys, torch
+from pathlib import Path
+from gan_restore import recipes
+from gan_restore.files import UserError, write_json
+from gan_restore.checkpoints import save_generator, save_state
+from gan_restore.images import write
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+target = Path(sys.argv[1]) / "file.png"
+try:
+    {save}
+except UserError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True)
+    assert done.stdout.startswith("cannot write"), done.stderr
+    assert "file.png" in done.stdout and done.stdout.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
