@@ -121,7 +121,10 @@ def _write_page(folder: Path, summary: dict[str, Any]) -> Path:
     systems = []
     for name, rows in summary["recipes"].items():
         rows = sorted(rows, key=lambda row: row["psnr"], reverse=True)
-        pictures = sorted(path.relative_to(folder).as_posix() for path in (folder / name / "figures").glob("*.png"))
+        pictures = sorted(
+            (path.relative_to(folder).as_posix() for path in (folder / name / "figures").glob("*.png")),
+            reverse=True,
+        )
         systems.append({"name": name, "title": RECIPES[name].title, "rows": rows, "figures": pictures})
     page = template.render(summary=summary, systems=systems, total=sum(s["seconds"] for s in summary["steps"]))
     with writing(folder / "index.html") as part:

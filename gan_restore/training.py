@@ -186,7 +186,7 @@ class _Run:
             fabric.global_rank,
             fabric.world_size,
         )
-        self.val_pairs = make_pairs(val_images, recipe, recipe.val_images, crop=2 * recipe.image_size)
+        self.val_pairs = make_pairs(val_images, recipe, recipe.val_images, crop=256)
         self.total = recipe.epochs * len(self.batches)
         self.step, self.best, self.seconds = 0, -math.inf, 0.0
         self.rows: list[dict[str, float]] = []
