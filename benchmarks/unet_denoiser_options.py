@@ -2,7 +2,7 @@
 
     python benchmarks/unet_denoiser_options.py --data fer2013.zip
 
-Trains a small network once for each line (one epoch, width 16) and prints validation PSNR in the order measured.
+Trains a small network once for each line (one epoch, width 8) and prints validation PSNR in the order measured.
 """
 
 import tempfile
@@ -38,7 +38,7 @@ class Options:
     """fer2013.csv or its zip."""
     epochs: int = 1
     """Epochs of each run."""
-    width: int = 16
+    width: int = 8
     """Width of each network."""
     precision: str = "auto"
     """Lightning Fabric's precision."""

@@ -166,7 +166,7 @@ class UnetDenoiser(Recipe):
             "depth": 3,
             "image_size": 64,
             "augment": "dihedral",
-            "crops_per_image": 160,
+            "crops_per_image": 100,
             "batch_size": 8,
             "epochs": 8,
             "pixel_loss": "l1",
