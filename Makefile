@@ -25,8 +25,8 @@ $(READY): requirements.lock pyproject.toml
 
 setup: $(READY) ## create .venv with the exact versions of requirements.lock
 
-course: $(READY) ## run the whole course on the photos inside scikit-image (SCALE=smoke)
-	@$(BIN)/gan-restore course --scale $(SCALE)
+course: $(READY) ## run the whole course on the photos inside scikit-image (SCALE=smoke DATA=)
+	@$(BIN)/gan-restore course --scale $(SCALE) $(if $(DATA),--data $(DATA))
 
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest

@@ -8,7 +8,9 @@ the file's name decides, so that adding files moves no image from one part to an
 import csv
 import hashlib
 import io
+import sys
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -132,7 +134,8 @@ def part_of(name: str) -> Part:
 
 
 def _folder(folder: Path, part: Part, skip_unreadable: bool) -> Images:
-    chosen = [path for path in list_images(folder) if part in ("all", _folder_part(folder, path))]
+    own = _own_parts(folder)
+    chosen = [path for path in list_images(folder) if part in ("all", _folder_part(path.relative_to(folder), own))]
     if not chosen:
         raise UserError(
             f"none of the images in {folder} falls into the part '{part}'; "
@@ -145,27 +148,28 @@ def _folder(folder: Path, part: Part, skip_unreadable: bool) -> Images:
             f"{reason} ({len(unreadable)} of {len(chosen)} images unreadable); "
             "remove the file or pass --skip-unreadable"
         )
+    if unreadable:
+        first = next(iter(unreadable))
+        print(f"skipped {len(unreadable)} of {len(chosen)} images, unreadable; first: {first}", file=sys.stderr)
     if not kept:
         raise UserError(f"none of the {len(chosen)} images in {folder} can be read")
     return Images(arrays, [chosen[i].relative_to(folder).as_posix() for i in kept], folder.name, unreadable)
 
 
-def _folder_part(folder: Path, path: Path) -> Part:
+def _own_parts(folder: Path) -> dict[Part, str]:
+    """The parts that have a folder of their own, if `train` is one of them."""
+    folders = {child.name.lower() for child in folder.iterdir() if child.is_dir()}
+    found = {part: name for part, names in _FOLDER_PARTS.items() for name in names if name in folders}
+    return found if "train" in found else {}
+
+
+def _folder_part(relative: Path, own: dict[Part, str]) -> Part:
     """A part with a folder of its own is that folder; parts without one share `train` (or all) by the hash."""
-    relative = path.relative_to(folder)
-    own = _own_parts(folder)
     for part, name in own.items():
         if part != "train" and relative.parts[0].lower() == name:
             return part
     hashed = part_of(relative.with_suffix("").as_posix())
     return "train" if hashed in own else hashed
-
-
-@cache
-def _own_parts(folder: Path) -> dict[Part, str]:
-    folders = {child.name.lower() for child in folder.iterdir() if child.is_dir()}
-    found = {part: name for part, names in _FOLDER_PARTS.items() for name in names if name in folders}
-    return found if "train" in found else {}
 
 
 def _fer2013_csv(path: Path, part: Part) -> Images:
@@ -183,7 +187,7 @@ def _fer2013_csv(path: Path, part: Part) -> Images:
                 if row["Usage"] in wanted:
                     faces.append(_face(path, number, row["pixels"]))
                     names.append(f"{row['Usage']}/{number}")
-    except (OSError, UnicodeDecodeError, csv.Error, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"cannot read {path}: {error}; download it again") from None
     if not faces:
         raise UserError(f"{path} has no rows of {' or '.join(sorted(wanted))}; download it again")

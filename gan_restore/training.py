@@ -139,9 +139,6 @@ def train(
     state = _open_run(recipe, out, resume, overwrite)
     images = recipe.images("train", skip_unreadable=skip_unreadable)
     val_images = recipe.images("val", skip_unreadable=skip_unreadable)
-    for part in (images, val_images):
-        if part.unreadable:
-            fabric.print(f"skipped {len(part.unreadable)} unreadable images, first: {next(iter(part.unreadable))}")
     if state is None and fabric.is_global_zero:
         write_json(out / RECIPE, recipe.to_dict())
         for name in (LAST, BEST, METRICS):  # of a run that is being overwritten

@@ -100,7 +100,7 @@ def test_a_small_folder_says_which_part_is_empty(folder: Path) -> None:
     assert len(load(folder, "all")) == 1
 
 
-def test_a_truncated_jpeg_is_named_and_skipped_only_when_asked(folder: Path) -> None:
+def test_a_truncated_jpeg_is_named_and_skipped_only_when_asked(folder: Path, capsys) -> None:
     from gan_restore.images import write
 
     write(folder / "whole.jpg", torch.rand(1, 3, 64, 64))
@@ -109,6 +109,8 @@ def test_a_truncated_jpeg_is_named_and_skipped_only_when_asked(folder: Path) -> 
         load(folder, "all")
     photos = load(folder, "all", skip_unreadable=True)
     assert len(photos) == 31 and [path.name for path in photos.unreadable] == ["cut.jpg"]
+    said = capsys.readouterr().err
+    assert "skipped 1 of 32 images, unreadable; first: " in said and "cut.jpg" in said
 
 
 def test_images_are_decoded_once_and_again_when_they_change(folder: Path, monkeypatch) -> None:

@@ -94,7 +94,7 @@ def test_the_learning_rate_falls_as_a_cosine(tmp_path: Path) -> None:
 
 
 def test_training_learns(tmp_path: Path) -> None:
-    recipe = tiny(width=8, residual=False, mask_input=False, crops_per_image=20, epochs=2, adversarial_weight=0.0)
+    recipe = tiny(width=8, residual=False, mask_input=False, crops_per_image=20, epochs=4, adversarial_weight=0.0)
     rows = read_csv(training.train(recipe, tmp_path / "run") / "metrics.csv")
     first, last = (sum(row["pixel"] for row in some) for some in (rows[:5], rows[-5:]))
     assert last < first / 1.5
