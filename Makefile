@@ -4,6 +4,9 @@ SCALE  ?= smoke
 BIN    := .venv/bin
 READY  := .venv/.ready
 
+# .ready names the folder it was made in: a virtual environment that was moved does not work.
+$(shell test "$$(cat $(READY) 2>/dev/null)" = "$(CURDIR)" || rm -f $(READY))
+
 .DEFAULT_GOAL := help
 .PHONY: help setup course test lint format lab lock clean
 
@@ -21,12 +24,12 @@ $(READY): requirements.lock pyproject.toml
 	  { echo "make: $(PYTHON) cannot make a virtual environment (on Debian: apt install python3-venv)" >&2; exit 2; }
 	@$(BIN)/python -m pip install --disable-pip-version-check --no-deps -q -r requirements.lock
 	@$(BIN)/python -m pip install --disable-pip-version-check --no-deps -q --no-build-isolation -e .
-	@touch $@
+	@echo "$(CURDIR)" > $@
 
 setup: $(READY) ## create .venv with the exact versions of requirements.lock
 
 course: $(READY) ## run the whole course on the photos inside scikit-image (SCALE=smoke DATA=)
-	@$(BIN)/gan-restore course --scale $(SCALE) $(if $(DATA),--data $(DATA))
+	@$(BIN)/gan-restore course --scale $(SCALE) $(if $(DATA),--data "$(DATA)")
 
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest

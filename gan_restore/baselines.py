@@ -43,6 +43,8 @@ def adaptive_median(degraded: Tensor, largest: int = 7) -> Tensor:
     maximum) or it is `largest` wide; a pixel that lies strictly between minimum and maximum is kept.
     """
     pixels = degraded.detach().cpu()
+    if pixels.shape[0] > 1:  # one image at a time, for the windows take 49 times its memory
+        return torch.cat([adaptive_median(image, largest) for image in pixels.split(1)]).to(degraded)
     result, undecided = pixels.clone(), torch.ones_like(pixels, dtype=torch.bool)
     for size in range(3, largest + 1, 2):
         padded = F.pad(pixels, [size // 2] * 4, mode="reflect")

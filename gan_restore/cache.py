@@ -83,14 +83,18 @@ def _build(store: Path, folder: Path, paths: list[Path]) -> tuple[dict, dict[Pat
     manifest = _open_manifest(store)
     known, todo = manifest["images"], []
     stamps = {}
+    unreadable: dict[Path, str] = {}
     for path in paths:
-        stat = path.stat()
+        try:
+            stat = path.stat()
+        except OSError as error:  # a link that leads nowhere
+            unreadable[path] = f"cannot read the image {path}: {error.strerror}"
+            continue
         stamps[path] = [stat.st_size, stat.st_mtime_ns]
         if known.get(_key(folder, path), [None, None])[:2] != stamps[path]:
             todo.append(path)
     if not todo:
-        return manifest, {}
-    unreadable: dict[Path, str] = {}
+        return manifest, unreadable
     with (store / manifest["pixels"]).open("ab") as file, ThreadPoolExecutor(os.cpu_count()) as pool:
         file.truncate(manifest["end"])  # what a killed build wrote after its last manifest
         progress = tqdm(total=len(todo), desc=f"decoding {folder.name} once", unit="image", leave=False)

@@ -51,15 +51,18 @@ def load_generator(path: str | Path) -> tuple[nn.Module, Recipe, dict[str, Any]]
         raise UserError(f"{file} is not a gan-restore checkpoint ({error}); give a {BEST}") from None
     if not metadata.get("format", "").startswith("gan-restore"):
         raise UserError(f"{file} holds weights of something else than gan-restore; give a {BEST}")
-    recipe = from_dict(json.loads(metadata["recipe"]))
+    try:
+        recipe, facts = from_dict(json.loads(metadata["recipe"])), json.loads(metadata["facts"])
+    except (KeyError, ValueError, UserError) as error:
+        raise UserError(f"{file} holds no recipe that this version knows ({error}); give a {BEST}") from None
     generator = recipe.generator()
     try:
         generator.load_state_dict(weights)
     except RuntimeError as error:
         raise UserError(f"{file} does not fit its recipe: {str(error).splitlines()[-1].strip()}") from None
     if path.is_dir() and (path / RECIPE).is_file():
-        recipe = read_recipe(path)
-    return generator.eval(), recipe, json.loads(metadata["facts"])
+        recipe = dataclasses.replace(recipe, data=read_recipe(path).data)
+    return generator.eval(), recipe, facts
 
 
 def read_recipe(run: str | Path) -> Recipe:

@@ -1,23 +1,24 @@
 """The command line: `gan-restore recipes · train · evaluate · restore · course`."""
 
 import contextlib
-import dataclasses
 import io
 import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import tyro
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 from tqdm.auto import tqdm
 from tyro.conf import OmitArgPrefixes, Positional
 
-from gan_restore import evaluation, figures, recipes, restoration, training
+from gan_restore import __version__, evaluation, figures, recipes, restoration, training
 from gan_restore.checkpoints import BEST, METRICS
 from gan_restore.data import Part
-from gan_restore.devices import Compute
+from gan_restore.devices import Compute, Device
 from gan_restore.files import UserError, read_csv, write_json
 from gan_restore.recipes import RECIPES, Scale
 
@@ -40,6 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not args or args[0] in ("-h", "--help"):
             print(USAGE)
             return 0
+        if args[0] == "--version":
+            print(f"gan-restore {__version__}")
+            return 0
         if args[0] not in COMMANDS:
             raise UserError(f"no command '{args[0]}'; choose one of {', '.join(COMMANDS)}")
         COMMANDS[args[0]](args[1:])
@@ -48,6 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # `gan-restore ... | head`
+        sys.stdout = None
+        return 0
     except SystemExit as stop:
         return int(stop.code or 0)
     return 0
@@ -134,13 +141,13 @@ def train(args: list[str]) -> None:
         f"Example: gan-restore train {name} --scale smoke --epochs 2 --out runs/first",
     )
     recipe = chosen.recipe
-    if recipe.data is not None:  # a run is evaluated from anywhere
-        recipe = dataclasses.replace(recipe, data=str(Path(recipe.data).resolve()))
     out = chosen.out or Path("runs") / f"{name}-{recipe.scale}"
     training.train(
         recipe, out, chosen.compute,
         resume=chosen.resume, overwrite=chosen.overwrite, skip_unreadable=chosen.skip_unreadable,
     )  # fmt: skip
+    if rank_zero_only.rank:  # of several processes, one reports
+        return
     rows = read_csv(out / METRICS)
     figures.save(figures.curves(rows, f"{name}, {recipe.scale}"), out / "figures" / "curves.png")
     best = max(row["val_psnr"] for row in rows if "val_psnr" in row)
@@ -150,12 +157,11 @@ def train(args: list[str]) -> None:
 
 def _scale_of(args: list[str]) -> Scale:
     """`--scale` before everything else is read: the other flags' defaults hang on it."""
-    for flag, value in zip(args, [*args[1:], ""], strict=True):
-        if flag == "--scale" and value:
-            return value if value in Scale.__args__ else "smoke"
-        if flag.startswith("--scale="):
-            return flag.split("=", 1)[1] if flag.split("=", 1)[1] in Scale.__args__ else "smoke"
-    return "smoke"
+    scale: Scale = "smoke"
+    for flag, value in pairwise([*" ".join(args).replace("=", " ").split(), ""]):
+        if flag == "--scale" and value in get_args(Scale):
+            scale = value
+    return scale
 
 
 def evaluate(args: list[str]) -> None:
@@ -235,7 +241,7 @@ def course(args: list[str]) -> None:
         data: str | None = None,
         out: Path = Path("runs/course"),
         seed: int = 0,
-        device: str = "auto",
+        device: Device = "auto",
     ) -> None:
         """Run every notebook headless and make a page of the results, OUT/SCALE/index.html.
 

@@ -1,7 +1,9 @@
 """The course without a hand on it: every notebook run by papermill, and one page of what came out."""
 
 import importlib.metadata
+import importlib.util
 import platform
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import torch
 
 from gan_restore import recipes
+from gan_restore.devices import Compute, Device
 from gan_restore.files import UserError, read_json, write_json, writing
 from gan_restore.recipes import RECIPES
 
@@ -24,7 +27,7 @@ def run_course(
     data: str | None = None,
     out: str | Path = "runs/course",
     seed: int = 0,
-    device: str = "auto",
+    device: Device = "auto",
 ) -> Path:
     """Run the notebooks in order into `out`/`scale` and return the page of results, `index.html`.
 
@@ -34,6 +37,11 @@ def run_course(
     Raises:
         UserError: if a notebook fails; what it had done until then is kept.
     """
+    if not names:
+        raise UserError(f"no recipes named; choose of {', '.join(RECIPES)}")
+    if importlib.util.find_spec("papermill") is None or importlib.util.find_spec("nbconvert") is None:
+        raise UserError("the course needs more packages: pip install 'gan-restore[course]', or use `make course`")
+    Compute(device=device).fabric()  # a device that is not there is said now too
     folder = Path(out).resolve() / scale
     for name in names:
         recipes.get(name, scale, data=data).images("test")  # a missing data set is said now, not after 00
@@ -75,15 +83,11 @@ def _execute(source: Path, target: Path, parameters: dict[str, Any]) -> None:
 
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        papermill.execute_notebook(
-            str(source),
-            str(target),
-            parameters,
-            kernel_name="python3",
-            progress_bar=False,
+        with tempfile.TemporaryDirectory() as sockets:
             # Not over TCP: nobody else on the machine can listen, and the kernel does not warn of it.
-            config=Config({"KernelManager": {"transport": "ipc"}}),
-        )
+            transport = Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}})
+            options = {"kernel_name": "python3", "progress_bar": False, "config": transport}
+            papermill.execute_notebook(str(source), str(target), parameters, **options)
     except PapermillExecutionError as error:
         raise UserError(f"{source.name} failed: {error.ename}: {error.evalue}; see {target}") from None
     except OSError as error:
@@ -121,10 +125,8 @@ def _write_page(folder: Path, summary: dict[str, Any]) -> Path:
     systems = []
     for name, rows in summary["recipes"].items():
         rows = sorted(rows, key=lambda row: row["psnr"], reverse=True)
-        pictures = sorted(
-            (path.relative_to(folder).as_posix() for path in (folder / name / "figures").glob("*.png")),
-            reverse=True,
-        )
+        figures = [path.relative_to(folder).as_posix() for path in (folder / name / "figures").glob("*.png")]
+        pictures = sorted(figures, reverse=True)  # the results of 05 first
         systems.append({"name": name, "title": RECIPES[name].title, "rows": rows, "figures": pictures})
     page = template.render(summary=summary, systems=systems, total=sum(s["seconds"] for s in summary["steps"]))
     with writing(folder / "index.html") as part:

@@ -41,7 +41,7 @@ BUNDLED = {
 }  # fmt: skip
 
 _FER2013_PARTS = {"train": "Training", "val": "PublicTest", "test": "PrivateTest"}
-_FOLDER_PARTS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
+_FOLDER_PARTS = {"train": {"train"}, "val": {"val", "valid", "validation"}, "test": {"test"}}
 
 
 @dataclass
@@ -128,7 +128,7 @@ def _bundled_photo(path: Path) -> np.ndarray:
 
 
 def part_of(name: str) -> Part:
-    """The part that an image of this name (path without suffix) belongs to: 80 % train, 10 % val, 10 % test."""
+    """The part that a file of this name (without folder and suffix) belongs to: 80 % train, 10 % val, 10 % test."""
     share = int.from_bytes(hashlib.sha256(name.lower().encode()).digest()[:4]) / 2**32
     return "train" if share < 0.8 else "val" if share < 0.9 else "test"
 
@@ -156,19 +156,19 @@ def _folder(folder: Path, part: Part, skip_unreadable: bool) -> Images:
     return Images(arrays, [chosen[i].relative_to(folder).as_posix() for i in kept], folder.name, unreadable)
 
 
-def _own_parts(folder: Path) -> dict[Part, str]:
+def _own_parts(folder: Path) -> dict[Part, set[str]]:
     """The parts that have a folder of their own, if `train` is one of them."""
     folders = {child.name.lower() for child in folder.iterdir() if child.is_dir()}
-    found = {part: name for part, names in _FOLDER_PARTS.items() for name in names if name in folders}
+    found = {part: folders & names for part, names in _FOLDER_PARTS.items() if folders & names}
     return found if "train" in found else {}
 
 
-def _folder_part(relative: Path, own: dict[Part, str]) -> Part:
+def _folder_part(relative: Path, own: dict[Part, set[str]]) -> Part:
     """A part with a folder of its own is that folder; parts without one share `train` (or all) by the hash."""
-    for part, name in own.items():
-        if part != "train" and relative.parts[0].lower() == name:
+    for part, names in own.items():
+        if part != "train" and relative.parts[0].lower() in names:
             return part
-    hashed = part_of(relative.with_suffix("").as_posix())
+    hashed = part_of(relative.stem)
     return "train" if hashed in own else hashed
 
 
@@ -187,7 +187,15 @@ def _fer2013_csv(path: Path, part: Part) -> Images:
                 if row["Usage"] in wanted:
                     faces.append(_face(path, number, row["pixels"]))
                     names.append(f"{row['Usage']}/{number}")
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error, zipfile.BadZipFile, zlib.error) as error:
+    except (
+        OSError,
+        EOFError,
+        RuntimeError,
+        UnicodeDecodeError,
+        csv.Error,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise UserError(f"cannot read {path}: {error}; download it again") from None
     if not faces:
         raise UserError(f"{path} has no rows of {' or '.join(sorted(wanted))}; download it again")
@@ -207,7 +215,7 @@ def _csv_lines(path: Path) -> io.TextIOBase:
 def _face(path: Path, number: int, pixels: str | None) -> np.ndarray:
     try:
         face = np.array((pixels or "").split(), dtype=np.int64)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise UserError(f"{path}, line {number}: pixels are not whole numbers; download it again") from None
     if face.size != 48 * 48 or face.min() < 0 or face.max() > 255:
         raise UserError(
@@ -246,7 +254,8 @@ class Batches(Dataset):
         self.images, self.size, self.batch_size, self.seed = images, size, batch_size, seed
         self.augment, self.crops_per_image, self.rank, self.world = augment, crops_per_image, rank, world
         shapes = {images.arrays[i].shape for i in range(len(images))}
-        self._whole = len(shapes) == 1 and min(next(iter(shapes))[:2]) < size
+        height, width = next(iter(shapes))[:2]
+        self._whole = len(shapes) == 1 and height == width < size
         self.steps_per_epoch = max(1, len(images) * crops_per_image // batch_size)
         self._order: tuple[int, np.ndarray] = (-1, np.empty(0))
 

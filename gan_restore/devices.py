@@ -9,12 +9,14 @@ from lightning_fabric.strategies import DDPStrategy
 
 from gan_restore.files import UserError
 
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
 
 @dataclass(frozen=True)
 class Compute:
     """What to compute on; Lightning Fabric does the rest."""
 
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    device: Device = "auto"
     """auto takes a GPU where there is one."""
     devices: int = 1
     """How many of them; each takes its share of every batch."""
@@ -31,6 +33,10 @@ class Compute:
         Raises:
             UserError: if this machine has no such device.
         """
+        if self.devices < 1 or self.workers < 0:
+            raise UserError(
+                f"devices must be at least 1 and workers at least 0, not {self.devices} and {self.workers}"
+            )
         precision = self.precision
         if precision == "auto":
             cuda = self.device in ("auto", "cuda") and torch.cuda.is_available()

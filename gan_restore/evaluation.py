@@ -158,8 +158,12 @@ def evaluate_checkpoint(
     Raises:
         UserError: if the checkpoint or the data cannot be read.
     """
-    generator, recipe, _ = load_generator(path)
+    generator, recipe, facts = load_generator(path)
     recipe = dataclasses.replace(recipe, data=data or recipe.data)
+    if recipe.data is None and facts.get("own_data"):
+        raise UserError(f"{path} was trained on a data set of its own; name the images to evaluate on by --data")
+    if limit < 0:
+        raise UserError(f"limit must be at least 0, not {limit}")
     images = recipe.images(part, skip_unreadable=skip_unreadable)
     pairs = make_pairs(images, recipe, limit)
     learned = on_device(generator, compute)

@@ -26,13 +26,15 @@ class Photo:
         rgb: 1 x 3 x H x W, float32 in [0, 1], upright (the EXIF turn is applied).
         alpha: 1 x 1 x H x W, or None where the file has no transparency.
         gray: whether the file had one channel only; it is then written with one.
-        bits: 8 or 16 bits a channel.
+        bits: 8 or 16 bits a channel; 16 for gray files only, since Pillow reads 16-bit colour as 8.
+        icc: the colour profile of an RGB or gray file, handed on as it is.
     """
 
     rgb: Tensor
     alpha: Tensor | None = None
     gray: bool = False
     bits: int = 8
+    icc: bytes | None = None
 
 
 def list_images(folder: str | Path) -> list[Path]:
@@ -48,6 +50,7 @@ def list_images(folder: str | Path) -> list[Path]:
         path
         for path in sorted(folder.rglob("*"))
         if path.suffix.lower() in SUFFIXES
+        and not path.is_dir()
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
     if not found:
@@ -87,14 +90,16 @@ def read_photo(path: str | Path) -> Photo:
     image = _open(path)
     if image.mode.startswith("I") or image.mode == "F":  # 16-bit gray (PNG, TIFF) and 32-bit gray
         values = np.asarray(image, dtype=np.float32)
-        top = 65535.0 if values.max(initial=0) > 255 or image.mode.startswith("I;16") else 255.0
+        highest = values.max(initial=0)
+        top = 65535.0 if highest > 255 or image.mode.startswith("I;16") else 255.0 if highest > 1 else 1.0
         gray = torch.from_numpy(values / top).clamp(0, 1)[None, None]
         return Photo(gray.expand(-1, 3, -1, -1).contiguous(), gray=True, bits=16 if top > 255 else 8)
     is_gray = image.mode in ("1", "L", "LA")
+    icc = None if image.mode == "CMYK" else image.info.get("icc_profile")
     if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
         rgba = to_tensor(np.asarray(image.convert("RGBA")))
-        return Photo(rgba[:, :3].contiguous(), alpha=rgba[:, 3:].contiguous(), gray=is_gray)
-    return Photo(to_tensor(np.asarray(image.convert("RGB"))), gray=is_gray)
+        return Photo(rgba[:, :3].contiguous(), alpha=rgba[:, 3:].contiguous(), gray=is_gray, icc=icc)
+    return Photo(to_tensor(np.asarray(image.convert("RGB"))), gray=is_gray, icc=icc)
 
 
 def read(path: str | Path) -> Tensor:
@@ -124,10 +129,12 @@ def write(path: str | Path, image: Tensor | Photo) -> None:
         channels = [rgb] if photo.alpha is None else [rgb, photo.alpha]
         values = to_bytes(torch.cat(channels, dim=1))[0].permute(1, 2, 0).cpu().numpy()
         picture = Image.fromarray(values.squeeze(2) if values.shape[2] == 1 else np.ascontiguousarray(values))
+    options: dict[str, object] = {"icc_profile": photo.icc} if photo.icc else {}
     if Path(path).suffix.lower() in (".jpg", ".jpeg"):
         picture = picture.convert("L" if photo.gray else "RGB")
+        options["quality"] = 95
     with writing(path) as part:
-        picture.save(part, **({"quality": 95} if Path(path).suffix.lower() in (".jpg", ".jpeg") else {}))
+        picture.save(part, **options)
 
 
 def to_tensor(values: np.ndarray | Tensor) -> Tensor:

@@ -43,13 +43,4 @@ def ssim(restored: Tensor, clean: Tensor) -> Tensor:
     return local[..., 5:-5, 5:-5].flatten(1).mean(1)  # windows that lie inside the image, as in the paper
 
 
-def luma(images: Tensor) -> Tensor:
-    """The Y channel of ITU-R BT.601 in its studio range, as MATLAB's rgb2ycbcr and the SR papers have it.
-
-    N x 3 x H x W in [0, 1] -> N x 1 x H x W in [16 / 255, 235 / 255].
-    """
-    weights = images.new_tensor([65.481, 128.553, 24.966]).view(1, 3, 1, 1)
-    return ((images * weights).sum(1, keepdim=True) + 16) / 255
-
-
 METRICS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"psnr": psnr, "ssim": ssim, "mse": mse}

@@ -7,6 +7,7 @@ at `smoke` (minutes on two CPU cores) and `small` (about ten minutes on one GPU)
 
 import dataclasses
 import difflib
+import math
 import typing
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -23,6 +24,20 @@ from gan_restore.generators import DenoisingUNet, Norm
 from gan_restore.losses import Adversarial, Pixel
 
 Scale = Literal["smoke", "small", "full"]
+
+
+_SIZES = ("crops_per_image", "batch_size", "epochs", "width", "depth", "unshuffle", "discriminator_width")
+_LIMITS: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(_SIZES, (1, math.inf)),
+    "image_size": (11, math.inf),  # SSIM's window
+    "seed": (0, math.inf),
+    "val_images": (0, math.inf),
+    "learning_rate": (1e-12, 1),
+    "adversarial_weight": (0, 1e6),
+    "beta1": (0, 0.9999),
+    "ema": (0, 0.999999),
+    "dropout": (0, 0.99),
+}
 
 
 @dataclass(frozen=True)
@@ -68,15 +83,11 @@ class Recipe:
     """Validate on the first so many images; 0 means all."""
 
     def __post_init__(self) -> None:
-        at_least_one = {"image_size", "crops_per_image", "batch_size", "epochs", "width", "depth", "unshuffle"}
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.name in at_least_one | {"discriminator_width"} and value < 1:
-                raise UserError(f"{field.name} must be at least 1, not {value}")
-            if field.name in ("ema", "dropout") and not 0 <= value < 1:
-                raise UserError(f"{field.name} must be at least 0 and below 1, not {value}")
-        if self.learning_rate <= 0:
-            raise UserError(f"learning_rate must be above 0, not {self.learning_rate}")
+            value, (low, high) = getattr(self, field.name), _LIMITS.get(field.name, (None, None))
+            if low is not None and not low <= value <= high:
+                bounds = f"at least {low}" if high == math.inf else f"from {low} to {high}"
+                raise UserError(f"{field.name} must be {bounds}, not {value}")
         try:
             self.degradation()
         except ValueError as error:

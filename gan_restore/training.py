@@ -4,13 +4,14 @@ Every random choice of step `n` (order, crops, damage, dropout) is drawn from (s
 was killed and resumed equals one that never stopped, bit for bit on the CPU.
 """
 
+import dataclasses
+import hashlib
 import math
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 
 import lightning_fabric
@@ -135,28 +136,34 @@ def train(
     Example:
         >>> train(recipes.get("unet-denoiser", "smoke"), "runs/denoiser")
     """
+    if recipe.data is not None:  # the run can then be evaluated from anywhere
+        recipe = dataclasses.replace(recipe, data=str(Path(recipe.data).resolve()))
     out, fabric = Path(out), (compute or Compute()).fabric()
     state = _open_run(recipe, out, resume, overwrite)
     images = recipe.images("train", skip_unreadable=skip_unreadable)
     val_images = recipe.images("val", skip_unreadable=skip_unreadable)
     if state is None and fabric.is_global_zero:
         write_json(out / RECIPE, recipe.to_dict())
-        for name in (LAST, BEST, METRICS):  # of a run that is being overwritten
+        for name in (LAST, BEST, METRICS, "results.json"):  # of a run that is being overwritten
             (out / name).unlink(missing_ok=True)
     return _Run(recipe, out, fabric, images, val_images, compute or Compute()).loop(state)
 
 
 def _open_run(recipe: Recipe, out: Path, resume: bool, overwrite: bool) -> dict | None:
+    if resume and overwrite:
+        raise UserError("--resume goes on and --overwrite starts anew; choose one of them")
     if resume:
         state = load_state(out / LAST)
         before = read_recipe(out)
-        changed = [f.name for f in fields(recipe) if getattr(recipe, f.name) != getattr(before, f.name)]
+        changed = [f.name for f in dataclasses.fields(recipe) if getattr(recipe, f.name) != getattr(before, f.name)]
         if type(recipe) is not type(before) or changed:
             what = ", ".join(changed) or "recipe"
             raise UserError(f"{out} was trained with another {what}; resume with the same flags")
         return state
-    if (out / LAST).exists() and not overwrite:
-        raise UserError(f"{out} already holds a run; pass --resume to go on, or another --out to start anew")
+    if not overwrite and ((out / LAST).exists() or (out / BEST).exists()):
+        raise UserError(
+            f"{out} already holds a run; pass --resume to go on, --overwrite to start anew, or another --out"
+        )
     return None
 
 
@@ -185,6 +192,7 @@ class _Run:
         )
         self.val_pairs = make_pairs(val_images, recipe, recipe.val_images, crop=256)
         self.total = recipe.epochs * len(self.batches)
+        self.data_mark = hashlib.sha256("\n".join(images.names + val_images.names).encode()).hexdigest()
         self.step, self.best, self.seconds = 0, -math.inf, 0.0
         self.rows: list[dict[str, float]] = []
         self.sums: dict[str, Tensor] = {}
@@ -286,10 +294,13 @@ class _Run:
             for average, current in zip(kept.buffers(), self.generator.module.buffers(), strict=True):
                 average.copy_(current)
         scores = self._validate(kept)
+        if not math.isfinite(scores["val_psnr"]):
+            raise UserError(f"training diverged before step {self.step}; lower learning_rate or adversarial_weight")
         if scores["val_psnr"] > self.best:
             self.best = scores["val_psnr"]
             if self.fabric.is_global_zero:
-                save_generator(self.out / BEST, kept, self.recipe, step=self.step, **scores)
+                own_data = self.recipe.data is not None
+                save_generator(self.out / BEST, kept, self.recipe, step=self.step, own_data=own_data, **scores)
         return scores
 
     @torch.no_grad()
@@ -323,6 +334,7 @@ class _Run:
     def _save(self) -> None:
         state = {name: part.state_dict() for name, part in self._stateful().items()}
         state |= {
+            "data": self.data_mark,
             "step": self.step,
             "best": self.best,
             "seconds": self.seconds,
@@ -333,6 +345,8 @@ class _Run:
             save_state(self.out / LAST, state)
 
     def _load(self, state: dict) -> None:
+        if state.get("data") != self.data_mark:
+            raise UserError(f"the images in {self.recipe.data} are not those of this run any more; start anew")
         for name, part in self._stateful().items():
             part.load_state_dict(state[name])
         self.step, self.best, self.seconds = state["step"], state["best"], state["seconds"]

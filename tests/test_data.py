@@ -185,3 +185,36 @@ def test_augmentation_turns_and_mirrors() -> None:
 
 def test_a_crop_of_the_middle() -> None:
     assert data.load(None, "test").clean(1, crop=64).shape == (1, 3, 64, 64)
+
+
+def test_a_name_decides_wherever_the_file_lies() -> None:
+    names = [f"image_{i}.png" for i in range(50)]
+    assert all(
+        data._folder_part(Path("a/b") / name, {}) == data._folder_part(Path(name), {}) == part_of(Path(name).stem)
+        for name in names
+    )
+    own = {"train": {"train"}, "val": {"val", "validation"}}
+    assert data._folder_part(Path("val/x.png"), own) == data._folder_part(Path("validation/x.png"), own) == "val"
+
+
+def test_small_images_that_are_not_square_give_square_crops() -> None:
+    batches = Batches(numbered(4, (48, 60, 3)), 64, 4, augment="dihedral")
+    assert all(batches[step].shape == (4, 3, 64, 64) for step in range(8))
+
+
+def test_an_encrypted_or_broken_zip_is_one_line(fer_csv: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(fer_csv, "fer2013.csv")
+    whole = bytearray((tmp_path / "a.zip").read_bytes())
+    whole[200:2000] = b"x" * 1800
+    (tmp_path / "broken.zip").write_bytes(whole)
+    with pytest.raises(UserError, match="download it again"):
+        load(tmp_path / "broken.zip", "train")
+
+
+def test_a_link_that_leads_nowhere_is_named(folder: Path) -> None:
+    (folder / "gone.png").symlink_to(folder / "nowhere.png")
+    (folder / "a_folder.png").mkdir()
+    with pytest.raises(UserError, match=r"gone\.png: No such file"):
+        load(folder, "all")
+    assert len(load(folder, "all", skip_unreadable=True)) == 30

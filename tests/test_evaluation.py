@@ -64,3 +64,10 @@ def test_every_restorer_sees_the_same_damage() -> None:
     assert len(seen) == 3 == len(kept) and all(torch.equal(batch, seen[0]) for batch in seen)
     with pytest.raises(UserError, match="no test images"):
         evaluate([], [], recipe, "x")
+
+
+def test_a_checkpoint_of_somebodys_data_wants_to_be_told_what_to_evaluate_on(folder: Path, tmp_path: Path) -> None:
+    run = training.train(tiny(data=str(folder), epochs=1), tmp_path / "run")
+    assert evaluation.evaluate_checkpoint(run, limit=1)[0]["data"] == "photos (test)"
+    with pytest.raises(UserError, match="name the images to evaluate on by --data"):
+        evaluation.evaluate_checkpoint(run / "best.safetensors")

@@ -61,6 +61,17 @@ def test_alpha_gray_and_16_bits_survive(tmp_path: Path) -> None:
     assert again.gray and again.bits == 16 and torch.allclose(again.rgb, deep, atol=1 / 65535)
 
 
+def test_the_colour_profile_is_handed_on(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png", icc_profile=b"a profile")
+    write(tmp_path / "b.png", read_photo(tmp_path / "a.png"))
+    assert Image.open(tmp_path / "b.png").info["icc_profile"] == b"a profile"
+
+
+def test_floats_in_the_unit_range_stay_there(tmp_path: Path) -> None:
+    Image.fromarray(np.full((4, 4), 0.25, np.float32)).save(tmp_path / "f.tif")
+    assert torch.allclose(read_photo(tmp_path / "f.tif").rgb, torch.tensor(0.25))
+
+
 def test_transparent_parts_are_laid_on_white(tmp_path: Path) -> None:
     Image.new("RGBA", (4, 4), (255, 0, 0, 0)).save(tmp_path / "clear.png")
     assert (read(tmp_path / "clear.png") == 1).all()

@@ -1,9 +1,8 @@
-import numpy as np
 import pytest
 import torch
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
 
-from gan_restore.metrics import PSNR_CAP, luma, mse, psnr, ssim
+from gan_restore.metrics import PSNR_CAP, mse, psnr, ssim
 
 SIZES = [(37, 31), (64, 64), (11, 40)]
 
@@ -32,11 +31,3 @@ def test_equal_images() -> None:
 def test_too_small_for_ssim() -> None:
     with pytest.raises(ValueError, match="at least 11 x 11"):
         ssim(torch.rand(1, 3, 8, 30), torch.rand(1, 3, 8, 30))
-
-
-def test_luma_is_matlabs() -> None:
-    from skimage.color import rgb2ycbcr
-
-    image = torch.rand(1, 3, 8, 9)
-    expected = rgb2ycbcr(image[0].permute(1, 2, 0).double().numpy())[..., 0] / 255
-    assert np.allclose(luma(image)[0, 0].numpy(), expected, atol=1e-5)

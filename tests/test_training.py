@@ -192,3 +192,33 @@ def test_two_processes_train_together(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     assert read_csv(tmp_path / "run" / "metrics.csv")[-1]["epoch"] == 1
+
+
+def test_a_run_that_diverges_is_said(tmp_path: Path) -> None:
+    recipe = tiny(
+        residual=False, mask_input=False, norm="none", learning_rate=1.0, epochs=30, adversarial_weight=1e6
+    )
+    broken = recipe.generator()
+    torch.nn.init.constant_(broken.out.weight, float("nan"))
+    object.__setattr__(recipe, "generator", lambda: broken)
+    with pytest.raises(UserError, match="training diverged before step"):
+        training.train(recipe, tmp_path / "run")
+    assert not (tmp_path / "run" / "best.safetensors").exists()
+
+
+def test_resume_refuses_other_images_and_two_minds(folder: Path, tmp_path: Path) -> None:
+    recipe = tiny(data=str(folder), epochs=1)
+    training.train(recipe, tmp_path / "run")
+    (folder / "photo_00.png").rename(folder / "renamed.png")
+    with pytest.raises(UserError, match="are not those of this run any more"):
+        training.train(recipe, tmp_path / "run", resume=True)
+    with pytest.raises(UserError, match="choose one of them"):
+        training.train(recipe, tmp_path / "run", resume=True, overwrite=True)
+
+
+def test_weights_alone_are_not_thrown_away(tmp_path: Path) -> None:
+    run = training.train(tiny(), tmp_path / "run")
+    (run / "last.ckpt").unlink()
+    with pytest.raises(UserError, match="already holds a run"):
+        training.train(tiny(), run)
+    assert (run / "best.safetensors").exists()
