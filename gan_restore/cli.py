@@ -1,14 +1,11 @@
 """The command line: `gan-restore recipes · train · evaluate · restore · course`."""
 
-import contextlib
-import io
-import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, get_args
 
 import tyro
 from lightning_fabric.utilities.rank_zero import rank_zero_only
@@ -16,6 +13,7 @@ from tqdm.auto import tqdm
 from tyro.conf import OmitArgPrefixes, Positional
 
 from gan_restore import __version__, evaluation, figures, recipes, restoration, training
+from gan_restore.arguments import parse
 from gan_restore.checkpoints import BEST, METRICS
 from gan_restore.data import Part
 from gan_restore.devices import Compute, Device
@@ -60,27 +58,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def parse(what: Callable[..., Any], args: list[str], command: str, **options: Any) -> Any:
-    """`tyro.cli`, with its boxed errors turned into a `UserError` of one line."""
-    shown = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(shown):
-            return tyro.cli(what, args=args, prog=f"gan-restore {command}", **options)
-    except SystemExit as stop:
-        if stop.code == 0:  # --help was shown
-            raise
-        raise UserError(f"{_one_line(shown.getvalue())}; see gan-restore {command} --help") from None
-
-
-def _one_line(box: str) -> str:
-    """The message of one of tyro's error boxes (or, without UTF-8, ruled lines), and its first suggestion."""
-    plain = re.sub(r"\x1b\[[0-9;]*m|│", "", box)
-    sections = [" ".join(section.split()) for section in re.split(r"[╭╰]─.*\n?|\s*[─-]{5,}\s*", plain)]
-    message, *rest = [section for section in sections if section][0 if "╭" in box else 1 :]  # less the title
-    meant = re.search(r"Perhaps you meant: (--[\w-]+)", " ".join(rest))
-    return message.rstrip(".") + (f" (did you mean {meant[1]}?)" if meant else "")
-
-
 def list_recipes(args: list[str]) -> None:
     """The recipes, their data and their scales."""
 
@@ -100,7 +77,7 @@ def list_recipes(args: list[str]) -> None:
                 )
             print(f"    data at small and full: {kind.get_data}")
 
-    parse(run, args, "recipes")
+    parse(run, args, "gan-restore recipes")
 
 
 def train(args: list[str]) -> None:
@@ -135,7 +112,7 @@ def train(args: list[str]) -> None:
     chosen = parse(
         Train,
         args[1:],
-        f"train {name}",
+        f"gan-restore train {name}",
         default=Train(recipe=recipes.get(name, scale), compute=Compute()),
         description=f"Train {name} and keep the best model on validation.\n\n"
         f"Example: gan-restore train {name} --scale smoke --epochs 2 --out runs/first",
@@ -194,7 +171,7 @@ def evaluate(args: list[str]) -> None:
         if out:
             write_json(out, rows)
 
-    parse(run, args, "evaluate")
+    parse(run, args, "gan-restore evaluate")
 
 
 def restore(args: list[str]) -> None:
@@ -229,7 +206,7 @@ def restore(args: list[str]) -> None:
             restoration.restore_file(photo, target, restorer)
         print(f"restored {len(photos)} photo{'s' * (len(photos) != 1)} into {out}")
 
-    parse(run, args, "restore")
+    parse(run, args, "gan-restore restore")
 
 
 def course(args: list[str]) -> None:
@@ -259,7 +236,7 @@ def course(args: list[str]) -> None:
 
         run_course(scale, recipes, data, out, seed, device)
 
-    parse(run, args, "course")
+    parse(run, args, "gan-restore course")
 
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
