@@ -1,0 +1,418 @@
+"""The real Kaggle client against a small server on the loopback address.
+
+The client has no setting for its address, but two that together do: `KAGGLE_API_ENVIRONMENT=LOCALHOST` makes it
+speak plain http, and `http_proxy` sends that to our port. Nothing in it is patched.
+"""
+
+import importlib.util
+import io
+import json
+import os
+import random
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from PIL import Image
+
+from gan_restore.data import load
+
+ROOT = Path(__file__).parent.parent
+SCRIPT = ROOT / "data_scripts" / "download_kaggle.py"
+CSV = "emotion,pixels,Usage\n" + "".join(
+    f"0,{' '.join(['7'] * 2304)},{part}\n" for part in ("Training", "PublicTest", "PrivateTest")
+)
+FILES = {
+    "div2k": ["DIV2K_train_HR/DIV2K_train_HR/0001.png", "DIV2K_valid_HR/DIV2K_valid_HR/0801.png"],
+    "humanface8000": [f"humanface8000/landscape Images/{kind}/1.jpg" for kind in ("color", "gray")],
+    "celeba": ["img_align_celeba/img_align_celeba/000001.jpg", "list_eval_partition.csv"],
+    "lfw": ["lfw-deepfunneled/lfw-deepfunneled/Ada_L/Ada_L_0001.jpg"],
+    "ffhq": ["00000.png", "00001.png"],
+    "fer2013-csv": ["fer2013.csv"],
+    "fer2013": ["train/happy/1.jpg", "test/sad/2.jpg"],
+}
+
+
+def content(file: str) -> bytes:
+    if file.endswith(".csv"):
+        return CSV.encode()
+    picture = io.BytesIO()
+    Image.new("RGB", (16, 12), (90, 120, 60)).save(picture, "PNG" if file.endswith("png") else "JPEG")
+    return picture.getvalue()
+
+
+def archive(name: str, more: dict[str, bytes] | None = None) -> bytes:
+    """A zip in the layout of a data set."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as out:
+        for file, data in ({file: content(file) for file in FILES[name]} | (more or {})).items():
+            out.writestr(file, data)
+    return packed.getvalue()
+
+
+# The client writes in pieces of 1 MiB, so only a larger archive can be interrupted between two of them.
+LARGE = archive("fer2013", {"noise.bin": random.Random(0).randbytes(4 * 2**20)})
+
+
+class Kaggle(ThreadingHTTPServer):
+    """What the client needs of Kaggle: the token's owner, a redirect to the archive, the archive in ranges."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.reset()
+
+    def reset(self) -> None:
+        self.archives: dict[str, bytes] = {}
+        self.status = 200
+        self.known_tokens: set[str] = set()
+        self.drops: list[int] = []  # the next answers break off after so many bytes
+        self.sent: Callable[[int], None] = lambda count: None
+        self.signed: list[str] = []  # Authorization headers
+        self.ranges: list[int] = []  # where each download began
+
+
+class Answer(BaseHTTPRequestHandler):
+    server: Kaggle
+
+    def log_message(self, *args: object) -> None: ...
+
+    def reply(self, status: int, body: bytes = b"", **headers: str) -> None:
+        self.send_response(status)
+        for key, value in {"Content-Length": str(len(body)), **headers}.items():
+            self.send_header(key.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path.endswith("IntrospectToken"):
+            found = {"active": asked["token"] in self.server.known_tokens, "username": "ada"}
+            return self.reply(200, json.dumps(found).encode(), Content_Type="application/json")
+        self.server.signed.append(self.headers.get("Authorization", ""))
+        address = f"{asked['ownerSlug']}/{asked['datasetSlug']}"
+        status = self.server.status if self.server.status != 200 or address in self.server.archives else 404
+        if status != 200:
+            wrong = json.dumps({"code": status, "message": "no"}).encode()
+            return self.reply(status, wrong, Content_Type="application/json", Retry_After="17")
+        # As the real one does: a signed address on another host, where no credentials are sent.
+        return self.reply(302, Location=f"http://storage.test/{address}")
+
+    def do_GET(self) -> None:
+        assert "Authorization" not in self.headers
+        data = self.server.archives[self.path.removeprefix("http://storage.test/")]
+        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        start = int(asked[1]) if asked else 0
+        self.server.ranges.append(start)
+        self.send_response(206 if asked else 200)
+        self.send_header("Content-Length", str(len(data) - start))
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("ETag", '"1"')
+        self.end_headers()
+        end = start + self.server.drops.pop(0) if self.server.drops else len(data)
+        for at in range(start, end, 2**16):
+            self.wfile.write(data[at : min(at + 2**16, end)])
+            self.server.sent(at)
+        self.close_connection = True
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Kaggle]:
+    with Kaggle() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def kaggle(running: Kaggle) -> Kaggle:
+    running.reset()
+    return running
+
+
+@pytest.fixture
+def anonymous(running: Kaggle, tmp_path: Path) -> dict[str, str]:
+    """The environment of a user without credentials, whose network ends at our server."""
+    (tmp_path / "home").mkdir()
+    kept = {key: value for key, value in os.environ.items() if not re.match("KAGGLE|XDG|.*_proxy", key, re.I)}
+    return kept | {
+        "HOME": str(tmp_path / "home"),
+        "USERPROFILE": str(tmp_path / "home"),
+        "KAGGLE_CONFIG_DIR": str(tmp_path / "config"),
+        "KAGGLE_API_ENVIRONMENT": "LOCALHOST",
+        "http_proxy": f"http://127.0.0.1:{running.server_port}",
+        "no_proxy": "",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONIOENCODING": "utf-8",
+    }
+
+
+@pytest.fixture
+def user(anonymous: dict[str, str]) -> dict[str, str]:
+    return anonymous | {"KAGGLE_USERNAME": "ada", "KAGGLE_KEY": "secret"}
+
+
+@pytest.fixture
+def script(user: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The script inside this process, so that torch is loaded once and not for every call."""
+    for key in set(os.environ) - set(user):
+        monkeypatch.delenv(key)
+    for key, value in user.items():
+        monkeypatch.setenv(key, value)
+    spec = importlib.util.spec_from_file_location("download_kaggle", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "download_kaggle", module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def start(env: dict[str, str], *args: object) -> subprocess.Popen:
+    command = [sys.executable, str(SCRIPT), *map(str, args)]
+    return subprocess.Popen(command, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def fails(env: dict[str, str], *args: object) -> str:
+    """Run the script, which must fail with code 2 and one line; returns the line."""
+    process = start(env, *args)
+    errors = process.communicate()[1]
+    assert process.returncode == 2, errors
+    assert errors.startswith("download_kaggle: ") and errors.count("\n") == 1, errors
+    return errors
+
+
+def address(name: str, script: ModuleType) -> str:
+    return script.DATA_SETS[name].address
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_data_set_is_fetched_verified_and_opened(name, script, kaggle, tmp_path, capsys) -> None:
+    kaggle.archives = {address(name, script): archive(name)}
+    root = tmp_path / "my data"
+    assert script.main(["get", name, "--root", str(root)]) == 0
+    said = capsys.readouterr().out
+    assert all(str(root / name / pattern) in said for pattern in script.DATA_SETS[name].layout)
+    if script.DATA_SETS[name].recipes == ("unet-denoiser",):
+        assert f'gan-restore train unet-denoiser --scale small --data "{root / name}"' in said
+    else:
+        assert f"the recipe {script.DATA_SETS[name].recipes[0]} will use it" in said
+    assert len(load(root / name, "all")) == (3 if name == "fer2013-csv" else len(FILES[name]) - (name == "celeba"))
+
+    fetched = len(kaggle.ranges)
+    assert (
+        script.main(["get", name, "--root", str(root)]) == script.main(["verify", name, "--root", str(root)]) == 0
+    )
+    assert len(kaggle.ranges) == fetched == 1, "what is there is not fetched again"
+    assert sorted(path.name for path in (root / f".{name}").iterdir()) == ["lock"]
+
+    victim = root / name / FILES[name][0]
+    victim.write_bytes(victim.read_bytes()[:-1] + b"\0")
+    capsys.readouterr()
+    assert (
+        script.main(["verify", name, "--root", str(root)]) == script.main(["get", name, "--root", str(root)]) == 2
+    )
+    assert f"for instance {FILES[name][0]}; remove the folder" in capsys.readouterr().err
+
+
+def test_the_list_and_the_helps(script, capsys) -> None:
+    assert script.main(["list"]) == 0
+    said = capsys.readouterr().out
+    assert "bharatadhikari/humanface8000" in said and "475 MB" in said and "srgan" in said
+    for command in ("list", "get", "verify"):
+        assert script.main([command, "--help"]) == 0
+        assert f"Example: python data_scripts/download_kaggle.py {command}" in capsys.readouterr().out
+    assert script.main(["get", "imagenet"]) == 2
+    assert "fer2013-csv" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (401, "refuses the credentials in KAGGLE_USERNAME and KAGGLE_KEY (401): wrong or expired; sign in at"),
+        (403, "denies access (403): open https://www.kaggle.com/datasets/msambare/fer2013 signed in, accept"),
+        (404, "has no msambare/fer2013 (404)"),
+        (429, "(429): wait 17 seconds"),
+        (503, "answers with 503"),
+    ],
+)
+def test_a_refusal_is_one_line(status: int, told: str, user, kaggle, tmp_path: Path) -> None:
+    kaggle.status = status
+    assert told in fails(user, "get", "fer2013", "--root", tmp_path)
+
+
+def test_no_network_is_one_line(user, tmp_path: Path) -> None:
+    nowhere = user | {"http_proxy": "http://127.0.0.1:9"}
+    assert "the connection to Kaggle failed" in fails(nowhere, "get", "fer2013", "--root", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ("", "no Kaggle credentials found; sign in at"),
+        ("{", "finds nothing valid in CONFIG"),
+        ("[1]", "finds nothing valid in CONFIG"),
+        ("{}", "finds nothing valid in CONFIG"),
+    ],
+)
+def test_missing_credentials_are_one_line(config: str, told: str, anonymous, tmp_path: Path) -> None:
+    path = tmp_path / "config" / "kaggle.json"
+    if config:
+        path.parent.mkdir()
+        path.write_text(config)
+    told = told.replace("CONFIG", str(path))
+    assert told in fails(anonymous, "get", "fer2013", "--root", tmp_path)
+    assert "--from-zip" in fails(anonymous, "get", "fer2013", "--root", tmp_path)
+
+
+def test_an_unknown_token_is_named(anonymous, kaggle, tmp_path: Path) -> None:
+    told = fails(anonymous | {"KAGGLE_API_TOKEN": "old"}, "get", "fer2013", "--root", tmp_path)
+    assert "finds nothing valid in KAGGLE_API_TOKEN" in told
+
+
+@pytest.mark.parametrize("way", ["environment", "kaggle.json", "token", "token file"])
+def test_all_kinds_of_credentials_are_sent(way: str, anonymous, kaggle, tmp_path: Path) -> None:
+    kaggle.known_tokens = {"good"}
+    env = dict(anonymous)
+    for folder in (tmp_path / "config", tmp_path / "home" / ".kaggle"):
+        folder.mkdir()
+    if way == "environment":
+        env |= {"KAGGLE_USERNAME": "ada", "KAGGLE_KEY": "secret"}
+    elif way == "kaggle.json":
+        (tmp_path / "config" / "kaggle.json").write_text('{"username": "ada", "key": "secret"}')
+        (tmp_path / "config" / "kaggle.json").chmod(0o600)
+    elif way == "token":
+        env["KAGGLE_API_TOKEN"] = "good"
+    else:
+        (tmp_path / "home" / ".kaggle" / "access_token").write_text("good\n")
+    assert "(404)" in fails(env, "get", "fer2013", "--root", tmp_path)  # signed in, and nothing there
+    assert kaggle.signed == ["Bearer good" if "token" in way else "Basic YWRhOnNlY3JldA=="]
+
+
+def test_a_dropped_connection_is_resumed(script, kaggle, tmp_path: Path, monkeypatch, capsys) -> None:
+    kaggle.archives = {address("fer2013", script): LARGE}
+    kaggle.drops = [3 * 2**19, 0, 0, 0, 0, 0]  # the client tries six times
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    assert script.main(["get", "fer2013", "--root", str(tmp_path)]) == 2
+    assert "it goes on where it stopped" in capsys.readouterr().err
+    assert not (tmp_path / "fer2013").exists()
+    kaggle.ranges.clear()
+    assert script.main(["get", "fer2013", "--root", str(tmp_path)]) == 0
+    assert kaggle.ranges == [0, 2**20], "the client asks for all, and of that only for what is missing"
+    assert (tmp_path / "fer2013" / "noise.bin").stat().st_size == 4 * 2**20
+
+
+def test_a_truncated_archive_is_removed_and_fetched_anew(script, kaggle, tmp_path: Path, capsys) -> None:
+    kaggle.archives = {address("fer2013", script): LARGE[: 2**20]}
+    assert script.main(["get", "fer2013", "--root", str(tmp_path)]) == 2
+    assert "damaged or cut short" in capsys.readouterr().err
+    kaggle.archives = {address("fer2013", script): LARGE}
+    assert script.main(["get", "fer2013", "--root", str(tmp_path)]) == 0
+    assert (tmp_path / "fer2013" / "noise.bin").exists()
+
+
+def damaged_archives() -> dict[str, bytes]:
+    whole = archive("lfw")
+    flipped = bytearray(whole)
+    flipped[whole.index(b"JFIF") + 30] ^= 1
+    return {"cut": whole[:-40], "flipped": bytes(flipped), "a page": b"<html>sign in</html>", "empty": b""}
+
+
+@pytest.mark.parametrize("kind", damaged_archives())
+def test_a_damaged_archive_by_hand_is_refused_and_kept(kind: str, script, tmp_path: Path, capsys) -> None:
+    path = tmp_path / "by hand.zip"
+    path.write_bytes(damaged_archives()[kind])
+    assert script.main(["get", "lfw", "--root", str(tmp_path), "--from-zip", str(path)]) == 2
+    assert "damaged or cut short" in capsys.readouterr().err
+    assert path.exists() and not (tmp_path / "lfw").exists()
+    path.write_bytes(archive("lfw"))
+    assert script.main(["get", "lfw", "--root", str(tmp_path), "--from-zip", str(path)]) == 0
+    assert path.exists()
+
+
+LINK = zipfile.ZipInfo("link")
+LINK.external_attr = (stat.S_IFLNK | 0o777) << 16
+
+
+@pytest.mark.parametrize("member", ["../evil", "a/../../evil", "/evil", "..\\evil", "C:evil", LINK], ids=str)
+def test_a_member_that_leaves_the_folder_is_refused(member, script, tmp_path: Path, capsys) -> None:
+    path = tmp_path / "deep" / "evil.zip"
+    path.parent.mkdir()
+    path.write_bytes(archive("lfw", {member: b"/etc/passwd"}))
+    before = {file for file in tmp_path.rglob("*") if "evil" in file.name or "link" in file.name}
+    root = tmp_path / "deep" / "data"
+    assert script.main(["get", "lfw", "--root", str(root), "--from-zip", str(path)]) == 2
+    assert "do not trust it" in capsys.readouterr().err
+    assert {file for file in tmp_path.rglob("*") if "evil" in file.name or "link" in file.name} == before
+    assert not (root / "lfw").exists()
+
+
+def test_what_cannot_be_installed_is_said(script, tmp_path: Path, monkeypatch, capsys) -> None:
+    path = tmp_path / "other.zip"
+    path.write_bytes(archive("ffhq"))
+    get = ["get", "lfw", "--root", str(tmp_path), "--from-zip"]
+    assert script.main([*get, str(path)]) == 2
+    assert "holds no lfw-deepfunneled/lfw-deepfunneled/*/*.jpg" in capsys.readouterr().err
+    assert script.main([*get, str(tmp_path / "none.zip")]) == 2
+    assert "no such file" in capsys.readouterr().err
+    path.write_bytes(archive("lfw"))
+    with monkeypatch.context() as small:
+        small.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(100, 90, 10))
+        assert script.main([*get, str(path)]) == 2
+    assert "free some space or choose another --root" in capsys.readouterr().err
+    with script.FileLock(tmp_path / ".lfw" / "lock"):
+        assert script.main([*get, str(path)]) == 2
+    assert "another process is fetching lfw" in capsys.readouterr().err
+    (tmp_path / "lfw").mkdir()
+    (tmp_path / "lfw" / "mine.txt").write_text("mine")
+    assert script.main([*get, str(path)]) == 2
+    assert "no record of its files" in capsys.readouterr().err and (tmp_path / "lfw" / "mine.txt").exists()
+
+
+def test_a_killed_download_is_never_trusted_and_goes_on(script, user, kaggle, tmp_path: Path) -> None:
+    kaggle.archives = {address("fer2013", script): LARGE}
+    get = ["get", "fer2013", "--root", str(tmp_path)]
+    moments = random.Random(1)
+    for _ in range(10):
+        until = moments.randrange(len(LARGE))
+        process = start(user, *get)
+        kaggle.sent = lambda count, process=process, until=until: process.kill() if count >= until else None
+        process.communicate()
+        if (tmp_path / "fer2013").exists():  # the last pieces were in the pipe already
+            break
+        assert script.main(["verify", "fer2013", "--root", str(tmp_path)]) == 2
+    kaggle.sent = lambda count: None
+    assert script.main(get) == 0
+    with zipfile.ZipFile(io.BytesIO(LARGE)) as whole:
+        assert (tmp_path / "fer2013" / "noise.bin").read_bytes() == whole.read("noise.bin")
+    assert any(kaggle.ranges)
+
+
+def test_a_killed_extraction_is_never_trusted(script, user, tmp_path: Path) -> None:
+    many = {f"train/happy/{i}.jpg": bytes(2000) for i in range(1500)}
+    (tmp_path / "many.zip").write_bytes(archive("fer2013", many))
+    get = ["get", "fer2013", "--root", str(tmp_path), "--from-zip", str(tmp_path / "many.zip")]
+    unpacked = tmp_path / ".fer2013" / "files" / "train" / "happy"
+    moments = random.Random(2)
+    for _ in range(10):
+        until = moments.randrange(1500)
+        process = start(user, *get)
+        while process.poll() is None and not (tmp_path / "fer2013").exists():
+            if unpacked.exists() and sum(1 for _ in os.scandir(unpacked)) >= until:
+                break
+        process.kill()
+        process.communicate()
+        whole = (tmp_path / "fer2013").exists()
+        assert script.main(["verify", "fer2013", "--root", str(tmp_path)]) == (0 if whole else 2)
+        shutil.rmtree(tmp_path / "fer2013", ignore_errors=True)
+    assert script.main(get) == 0
+    assert len(list((tmp_path / "fer2013" / "train" / "happy").iterdir())) == 1500
