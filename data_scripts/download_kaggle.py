@@ -19,6 +19,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, Literal
 
@@ -60,49 +61,36 @@ class DataSet:
         return f"https://www.kaggle.com/datasets/{self.address}"
 
 
+# Sizes and licences are given only where a source names them; "own terms" are those of the set's makers.
 FACES = "humanface8000/landscape Images"
 DATA_SETS = {
     "div2k": DataSet(
-        "soumikrakshit/div2k-high-resolution-images",
-        "unknown",
-        "academic research only (DIV2K's own terms)",
-        ("resnet-gan", "srgan"),
-        ("DIV2K_train_HR/DIV2K_train_HR/*.png", "DIV2K_valid_HR/DIV2K_valid_HR/*.png"),
+        "soumikrakshit/div2k-high-resolution-images", "unknown", "academic research only (DIV2K's own terms)",
+        ("resnet-gan", "srgan"), ("DIV2K_train_HR/DIV2K_train_HR/*.png", "DIV2K_valid_HR/DIV2K_valid_HR/*.png"),
     ),
     "humanface8000": DataSet(
-        "bharatadhikari/humanface8000",
-        "475 MB",
-        "unknown",
-        ("pix2pix",),
-        (f"{FACES}/color/*.jpg", f"{FACES}/gray/*.jpg"),
+        "bharatadhikari/humanface8000", "475 MB", "unknown",
+        ("pix2pix",), (f"{FACES}/color/*.jpg", f"{FACES}/gray/*.jpg"),
     ),
     "celeba": DataSet(
-        "jessicali9530/celeba-dataset",
-        "1.3 GB",
-        "non-commercial research only (CelebA's own terms)",
-        ("face-cgan",),
-        ("img_align_celeba/img_align_celeba/*.jpg", "list_eval_partition.csv"),
+        "jessicali9530/celeba-dataset", "1.3 GB", "non-commercial research only (CelebA's own terms)",
+        ("face-cgan",), ("img_align_celeba/img_align_celeba/*.jpg", "list_eval_partition.csv"),
     ),
     "lfw": DataSet(
-        "jessicali9530/lfw-dataset",
-        "unknown",
-        "unknown",
-        ("face-cgan",),
-        ("lfw-deepfunneled/lfw-deepfunneled/*/*.jpg",),
+        "jessicali9530/lfw-dataset", "unknown", "unknown",
+        ("face-cgan",), ("lfw-deepfunneled/lfw-deepfunneled/*/*.jpg",),
     ),
     "ffhq": DataSet(
-        "arnaud58/flickrfaceshq-dataset-ffhq",
-        "unknown",
-        "CC BY-NC-SA 4.0 (FFHQ's own terms)",
-        ("face-cgan",),
-        ("*.png",),
+        "arnaud58/flickrfaceshq-dataset-ffhq", "unknown", "CC BY-NC-SA 4.0 (FFHQ's own terms)",
+        ("face-cgan",), ("*.png",),
     ),
     "fer2013-csv": DataSet("deadskull7/fer2013", "unknown", "unknown", ("unet-denoiser",), ("fer2013.csv",)),
     "fer2013": DataSet(
-        "msambare/fer2013", "unknown", "unknown", ("unet-denoiser",), ("train/*/*.jpg", "test/*/*.jpg")
+        "msambare/fer2013", "unknown", "unknown", ("unet-denoiser",), ("train/*/*.jpg", "test/*/*.jpg"),
     ),
-}
-Name = Annotated[Literal[tuple(DATA_SETS)], tyro.conf.arg(metavar="NAME")]
+}  # fmt: skip
+Name = Annotated[Literal[tuple(DATA_SETS)], tyro.conf.arg(metavar="NAME", help=f"One of {', '.join(DATA_SETS)}.")]
+Zip = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -136,38 +124,34 @@ def list_all() -> None:
         print(f"{name}: {kind.url}\n    size {kind.size}; licence {kind.licence}; for {', '.join(kind.recipes)}")
 
 
-def get(name: Positional[Name], root: Path = Path("data"), from_zip: Path | None = None) -> None:
+def get(name: Positional[Name], root: Path = Path("data"), from_zip: Zip = None) -> None:
     """Fetch a data set into ROOT/NAME, or do nothing if it is there and whole.
 
     Example: python data_scripts/download_kaggle.py get fer2013-csv
 
     Args:
-        name: One of div2k, humanface8000, celeba, lfw, ffhq, fer2013-csv, fer2013.
         root: The folder that holds the data sets.
         from_zip: An archive that you downloaded by hand; nothing is fetched then, and it is left as it is.
     """
-    folder, work = root / name, root / f".{name}"
+    folder = root / name
     if from_zip and not from_zip.is_file():
         raise UserError(f"no such file: {from_zip}; check --from-zip")
-    with _disk_errors(root):
-        work.mkdir(parents=True, exist_ok=True)
-        # The lock stays when all else goes: removing it would let a third process in beside a second.
-        with _only_one(work / "lock", name):
-            shutil.rmtree(work / "files", ignore_errors=True)  # left by a killed run
-            if not folder.exists():
-                archive = from_zip or _download(name, work)
-                try:
-                    record = _extract(archive, name, work / "files")
-                except _BROKEN as error:
-                    if not from_zip:
-                        archive.unlink()
-                    gone = "download it again" if from_zip else "it was removed; run the same command again"
-                    raise UserError(
-                        f"the archive {archive} is damaged or cut short ({error}): nothing was installed; {gone}"
-                    ) from None
-                write_json(work / "files" / RECORD, record)
-                (work / "files").rename(folder)
-                (work / _zip_name(name)).unlink(missing_ok=True)
+    with _working_on(name, root) as work:
+        shutil.rmtree(work / "files", ignore_errors=True)  # left by a killed run
+        if not folder.exists():
+            archive = from_zip or _download(name, work)
+            try:
+                record = _extract(archive, name, work / "files")
+            except _BROKEN as error:
+                if not from_zip:
+                    archive.unlink()
+                again = "download it again" if from_zip else "it is removed; run the same command again"
+                raise UserError(
+                    f"{archive} is damaged or cut short ({error}): nothing installed; {again}"
+                ) from None
+            write_json(work / "files" / RECORD, record)
+            (work / "files").rename(folder)
+            (work / _zip_name(name)).unlink(missing_ok=True)
     verify(name, root)
 
 
@@ -177,7 +161,6 @@ def verify(name: Positional[Name], root: Path = Path("data")) -> None:
     Example: python data_scripts/download_kaggle.py verify fer2013-csv
 
     Args:
-        name: One of div2k, humanface8000, celeba, lfw, ffhq, fer2013-csv, fer2013.
         root: The folder that holds the data sets.
     """
     folder = root / name
@@ -188,13 +171,12 @@ def verify(name: Positional[Name], root: Path = Path("data")) -> None:
             f"{folder} holds no record of its files, so it cannot be verified; "
             f"move it away and run `{SCRIPT} get {name} --root {root}`"
         )
-    record, damaged = read_json(folder / RECORD), []
-    for file, (size, checksum) in tqdm(record.items(), desc=f"verifying {name}", unit="file", leave=False):
-        if _checksum(folder / file, size) != checksum:
-            damaged.append(file)
+    record = read_json(folder / RECORD)
+    progress = tqdm(record.items(), desc=f"verifying {name}", unit="file", leave=False)
+    damaged = [file for file, (size, checksum) in progress if _checksum(folder / file, size) != checksum]
     if damaged:
         raise UserError(
-            f"{len(damaged)} of {len(record)} files in {folder} are missing or changed, for instance {damaged[0]}; "
+            f"{len(damaged)} of {len(record)} files in {folder} are missing or changed, as {damaged[0]}; "
             f"remove the folder and run `{SCRIPT} get {name} --root {root}`"
         )
     for pattern, count in _count(name, list(record)).items():
@@ -202,11 +184,7 @@ def verify(name: Positional[Name], root: Path = Path("data")) -> None:
     if name == "fer2013-csv":
         with (folder / "fer2013.csv").open("rb") as file:
             print(f"{folder / 'fer2013.csv'}: {sum(1 for _ in file) - 1} rows")
-    _print_next(name, folder)
-
-
-def _print_next(name: str, folder: Path) -> None:
-    from gan_restore.recipes import RECIPES  # loads torch, which takes seconds
+    from gan_restore.recipes import RECIPES  # only here, because it loads torch, which takes seconds
 
     for recipe in DATA_SETS[name].recipes:
         if recipe in RECIPES:
@@ -221,9 +199,16 @@ def _zip_name(name: str) -> str:
 
 
 @contextlib.contextmanager
-def _disk_errors(root: Path) -> Iterator[None]:
+def _working_on(name: str, root: Path) -> Iterator[Path]:
+    """Give the folder of what is unfinished, to one process at a time; `UserError` if the disk fails."""
+    work = root / f".{name}"
     try:
-        yield
+        work.mkdir(parents=True, exist_ok=True)
+        # The lock stays when all else goes: removing it would let a third process in beside a second.
+        with FileLock(work / "lock", timeout=0):
+            yield work
+    except Timeout:
+        raise UserError(f"another process is fetching {name}; wait for it, then run this again") from None
     except OSError as error:
         raise UserError(
             f"cannot read or write {error.filename or root}: {error.strerror or error}; "
@@ -231,26 +216,18 @@ def _disk_errors(root: Path) -> Iterator[None]:
         ) from None
 
 
-@contextlib.contextmanager
-def _only_one(lock: Path, name: str) -> Iterator[None]:
-    try:
-        with FileLock(lock, timeout=0):
-            yield
-    except Timeout:
-        raise UserError(f"another process is fetching {name}; wait for it, then run this again") from None
-
-
 def _download(name: str, work: Path) -> Path:
     """Fetch the archive into `work`, going on where an earlier call stopped; returns its path."""
+    if not find_spec("kaggle"):
+        raise UserError("the kaggle package is missing; install it with `pip install kaggle`")
     from requests import RequestException
     from urllib3.exceptions import HTTPError as BrokenConnection
 
     archive = work / _zip_name(name)
     try:
-        api = _sign_in(name)
-        api.dataset_download_files(DATA_SETS[name].address, path=str(work), quiet=False)
+        _sign_in(name).dataset_download_files(DATA_SETS[name].address, path=str(work), quiet=False)
     except (RequestException, BrokenConnection) as error:
-        raise UserError(_explain(error, name)) from None
+        raise UserError(_explain(error, DATA_SETS[name], f"run `{SCRIPT} get {name} --from-zip FILE`")) from None
     except ValueError as error:  # the client got another size than was announced
         archive.unlink(missing_ok=True)
         raise UserError(f"{error}; what was fetched is removed: run the same command again") from None
@@ -265,12 +242,11 @@ def _sign_in(name: str) -> Any:
             import kaggle  # signs in by itself, but hides what goes wrong: hence once more
 
             kaggle.api.authenticate()
-    except ImportError:
-        raise UserError("the kaggle package is missing; install it with `pip install kaggle`") from None
     except (SystemExit, TypeError):  # TypeError: kaggle.json is JSON, but not of names and values
         source = _credentials()
         wrong = f"Kaggle finds nothing valid in {source}" if source else "no Kaggle credentials found"
-        raise UserError(f"{wrong}; {_NEW_TOKEN}, {_by_hand(name)}") from None
+        by_hand = f"download {DATA_SETS[name].url} in a browser and run `{SCRIPT} get {name} --from-zip FILE`"
+        raise UserError(f"{wrong}; {_NEW_TOKEN}; or {by_hand}") from None
     for warning in {line for line in said.getvalue().splitlines() if line.startswith("Warning")}:
         print(warning, file=sys.stderr)  # that others can read kaggle.json
     return kaggle.api
@@ -280,10 +256,6 @@ _NEW_TOKEN = (
     "sign in at https://www.kaggle.com/settings/api, press 'Generate New Token', save the token as "
     "~/.kaggle/access_token (or set KAGGLE_API_TOKEN to it) and run the same command again"
 )
-
-
-def _by_hand(name: str) -> str:
-    return f"or download {DATA_SETS[name].url} in a browser and run `{SCRIPT} get {name} --from-zip FILE`"
 
 
 def _credentials() -> str:
@@ -299,34 +271,27 @@ def _credentials() -> str:
     return kaggle.api.config if Path(kaggle.api.config).exists() else ""
 
 
-def _explain(error: Exception, name: str) -> str:
+def _explain(error: Exception, kind: DataSet, from_zip: str) -> str:
     """What went wrong between here and Kaggle, and what to do."""
     response = getattr(error, "response", None)
-    status = None if response is None else response.status_code
-    if status == 401:
-        source = _credentials() or "`kaggle auth login`"
-        return f"Kaggle refuses the credentials in {source} (401): wrong or expired; {_NEW_TOKEN}"
-    if status == 403:
+    if response is None:
         return (
-            f"Kaggle denies access (403): open {DATA_SETS[name].url} signed in, accept its rules if it asks, "
-            f"and run the same command again, {_by_hand(name)}"
+            f"the connection to Kaggle failed ({type(error).__name__}): check the network and run the same "
+            "command again; it goes on where it stopped"
         )
-    if status == 404:
-        return (
-            f"Kaggle has no {DATA_SETS[name].address} (404), or not for this account: look whether "
-            f"{DATA_SETS[name].url} still opens; an archive of the same layout will do: "
-            f"`{SCRIPT} get {name} --from-zip FILE`"
-        )
-    if status == 429:
-        seconds = response.headers.get("Retry-After", "")
-        wait = f"{seconds} seconds" if seconds.isdigit() else "some minutes"
-        return f"too many requests to Kaggle (429): wait {wait}, then run the same command again"
-    if status:
-        return f"Kaggle answers with {status} ({error}): run the same command again later, {_by_hand(name)}"
-    return (
-        f"the connection to Kaggle failed ({type(error).__name__}): check the network and run the same command "
-        "again; it goes on where it stopped"
-    )
+    seconds = response.headers.get("Retry-After", "")
+    told = {
+        401: f"Kaggle refuses the credentials in {_credentials() or '`kaggle auth login`'}: wrong or expired; "
+        + _NEW_TOKEN,
+        403: f"Kaggle denies access: open {kind.url} signed in, accept its rules if it asks, and run the same "
+        f"command again; or download it there and {from_zip}",
+        404: f"Kaggle has no {kind.address}, or not for this account: see whether {kind.url} opens; if you find "
+        f"an archive of this layout elsewhere, {from_zip}",
+        429: f"too many requests to Kaggle: wait {seconds if seconds.isdigit() else 'some hundred'} seconds, then "
+        "run the same command again",
+    }
+    status = response.status_code
+    return f"{told.get(status, f'Kaggle answers: {error}; run the same command again later')} (HTTP {status})"
 
 
 def _extract(archive: Path, name: str, into: Path) -> dict[str, tuple[int, int]]:
