@@ -1,6 +1,7 @@
 """Command-line arguments read by tyro, its errors as one line. Light: a script that needs no torch loads none."""
 
 import contextlib
+import functools
 import io
 import re
 from collections.abc import Callable
@@ -12,15 +13,25 @@ from gan_restore.files import UserError
 
 
 def parse(what: Callable[..., Any], args: list[str], command: str, **options: Any) -> Any:
-    """`tyro.cli` for `command` as the user typed it, its boxed errors turned into a `UserError` of one line."""
-    shown = io.StringIO()
+    """`tyro.cli` for `command` as the user typed it, its boxed errors turned into a `UserError` of one line.
+
+    A function is called, a dataclass is filled in; either is returned. What a function writes to stderr, such
+    as its progress bars, is shown: only tyro's own words are held back.
+    """
+    is_function, shown = not isinstance(what, type), io.StringIO()
     try:
         with contextlib.redirect_stderr(shown):
-            return tyro.cli(what, args=args, prog=command, **options)
+            chosen = tyro.cli(_later(what) if is_function else what, args=args, prog=command, **options)
     except SystemExit as stop:
         if stop.code == 0:  # --help was shown
             raise
         raise UserError(f"{_one_line(shown.getvalue())}; see {command} --help") from None
+    return chosen() if is_function else chosen
+
+
+def _later(what: Callable[..., Any]) -> Callable[..., Callable[[], Any]]:
+    """A function of the same arguments that does not call `what` yet but gives back the call."""
+    return functools.wraps(what)(lambda *values, **named: functools.partial(what, *values, **named))
 
 
 def _one_line(box: str) -> str:
