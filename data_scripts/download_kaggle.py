@@ -34,7 +34,7 @@ from gan_restore.files import UserError, read_json, write_json
 SCRIPT = "python data_scripts/download_kaggle.py"
 RECORD = ".files.json"  # file -> [size, CRC-32]; hidden, so that no image loader trips over it
 _SPARE = 64 * 2**20  # bytes to leave free: a disk filled to the brim breaks other programs
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UserError(f"no command '{args[0]}'; choose one of {', '.join(commands)}")
         parse(commands[args[0]], args[1:], f"{SCRIPT} {args[0]}")
     except UserError as error:
-        print(f"download_kaggle: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"download_kaggle: {str(error).replace(chr(10), ' ')}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\ndownload_kaggle: stopped; the same command goes on from here", file=sys.stderr)
@@ -138,7 +138,9 @@ def get(name: Positional[Name], root: Path = Path("data"), from_zip: Zip = None)
         raise UserError(f"no such file: {from_zip}; check --from-zip")
     with _working_on(name, root) as work:
         shutil.rmtree(work / "files", ignore_errors=True)  # left by a killed run
-        if not folder.exists():
+        if folder.exists():
+            print(f"{folder} is there already; nothing is fetched")
+        else:
             archive = from_zip or _download(name, work)
             try:
                 record = _extract(archive, name, work / "files")

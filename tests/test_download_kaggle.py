@@ -12,6 +12,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -213,7 +214,7 @@ def test_every_data_set_is_fetched_verified_and_opened(name, script, kaggle, tmp
     assert (
         script.main(["get", name, "--root", str(root)]) == script.main(["verify", name, "--root", str(root)]) == 0
     )
-    assert len(kaggle.ranges) == fetched == 1, "what is there is not fetched again"
+    assert len(kaggle.ranges) == fetched == 1 and "is there already" in capsys.readouterr().out
     assert sorted(path.name for path in (root / f".{name}").iterdir()) == ["lock"]
 
     victim = root / name / FILES[name][0]
@@ -249,6 +250,20 @@ def test_the_list_and_the_helps(script, capsys) -> None:
 def test_a_refusal_is_one_line(status: int, told: str, user, kaggle, tmp_path: Path) -> None:
     kaggle.status = status
     assert told in fails(user, "get", "fer2013", "--root", tmp_path)
+
+
+def test_a_missing_client_is_one_line(script, tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(script, "find_spec", lambda name: None)
+    assert script.main(["get", "lfw", "--root", str(tmp_path)]) == 2
+    assert "pip install kaggle" in capsys.readouterr().err
+
+
+def test_a_key_that_others_can_read_is_told(anonymous, kaggle, tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "kaggle.json").write_text('{"username": "ada", "key": "secret"}')
+    (tmp_path / "config" / "kaggle.json").chmod(0o644)
+    errors = start(anonymous, "get", "lfw", "--root", tmp_path).communicate()[1]
+    assert errors.startswith("Warning: Your Kaggle API key is readable by other users") and errors.count("\n") == 2
 
 
 def test_no_network_is_one_line(user, tmp_path: Path) -> None:
@@ -379,17 +394,38 @@ def test_what_cannot_be_installed_is_said(script, tmp_path: Path, monkeypatch, c
     assert "no record of its files" in capsys.readouterr().err and (tmp_path / "lfw" / "mine.txt").exists()
 
 
+def stop(process: subprocess.Popen, how: signal.Signals, until: int, part: Path) -> Callable[[int], None]:
+    """End `process` once it has been sent so many bytes and wrote all it could; send no more before it is gone."""
+
+    def sent(count: int) -> None:
+        if count >= until:
+            while process.poll() is None and (part.stat().st_size if part.exists() else 0) + 2**20 <= count:
+                time.sleep(0.001)
+            process.send_signal(how)
+            process.wait()
+
+    return sent
+
+
+def test_ctrl_c_says_how_to_go_on(script, user, kaggle, tmp_path: Path) -> None:
+    kaggle.archives = {address("fer2013", script): LARGE}
+    process = start(user, "get", "fer2013", "--root", tmp_path)
+    kaggle.sent = stop(process, signal.SIGINT, 2**21, tmp_path / ".fer2013" / "fer2013.zip")
+    said, errors = process.communicate()
+    assert process.returncode == 130 and "the same command goes on from here" in errors
+    assert "Traceback" not in said + errors and "fer2013.zip" in said
+    assert re.search(r"\d+%\|", errors), "the progress bar shows"
+
+
 def test_a_killed_download_is_never_trusted_and_goes_on(script, user, kaggle, tmp_path: Path) -> None:
     kaggle.archives = {address("fer2013", script): LARGE}
     get = ["get", "fer2013", "--root", str(tmp_path)]
     moments = random.Random(1)
     for _ in range(10):
-        until = moments.randrange(len(LARGE))
-        process = start(user, *get)
-        kaggle.sent = lambda count, process=process, until=until: process.kill() if count >= until else None
+        until, process = moments.randrange(len(LARGE) - 2**18), start(user, *get)
+        kaggle.sent = stop(process, signal.SIGKILL, until, tmp_path / ".fer2013" / "fer2013.zip")
         process.communicate()
-        if (tmp_path / "fer2013").exists():  # the last pieces were in the pipe already
-            break
+        assert not (tmp_path / "fer2013").exists()
         assert script.main(["verify", "fer2013", "--root", str(tmp_path)]) == 2
     kaggle.sent = lambda count: None
     assert script.main(get) == 0
@@ -399,21 +435,25 @@ def test_a_killed_download_is_never_trusted_and_goes_on(script, user, kaggle, tm
 
 
 def test_a_killed_extraction_is_never_trusted(script, user, tmp_path: Path) -> None:
-    many = {f"train/happy/{i}.jpg": bytes(2000) for i in range(1500)}
+    many = {f"train/happy/face_{i}.jpg": bytes(2000) for i in range(1500)}
     (tmp_path / "many.zip").write_bytes(archive("fer2013", many))
     get = ["get", "fer2013", "--root", str(tmp_path), "--from-zip", str(tmp_path / "many.zip")]
     unpacked = tmp_path / ".fer2013" / "files" / "train" / "happy"
-    moments = random.Random(2)
+    moments, cut = random.Random(2), 0
     for _ in range(10):
         until = moments.randrange(1500)
         process = start(user, *get)
+        while process.poll() is None and unpacked.exists():
+            pass  # what an earlier kill left
         while process.poll() is None and not (tmp_path / "fer2013").exists():
-            if unpacked.exists() and sum(1 for _ in os.scandir(unpacked)) >= until:
+            if unpacked.exists() and len(os.listdir(unpacked)) >= until:  # noqa: PTH208
                 break
         process.kill()
         process.communicate()
         whole = (tmp_path / "fer2013").exists()
+        cut += unpacked.exists()
         assert script.main(["verify", "fer2013", "--root", str(tmp_path)]) == (0 if whole else 2)
         shutil.rmtree(tmp_path / "fer2013", ignore_errors=True)
+    assert cut, "no kill came while files were written"
     assert script.main(get) == 0
-    assert len(list((tmp_path / "fer2013" / "train" / "happy").iterdir())) == 1500
+    assert len(list((tmp_path / "fer2013" / "train" / "happy").iterdir())) == 1501
