@@ -121,6 +121,7 @@ class Answer(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data) - start))
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("ETag", '"1"')
+        self.send_header("Last-Modified", "Mon, 01 Jan 2024 00:00:00 GMT")
         self.end_headers()
         end = start + self.server.drops.pop(0) if self.server.drops else len(data)
         with contextlib.suppress(ConnectionError):  # a killed client
@@ -327,8 +328,9 @@ def test_a_dropped_connection_is_resumed(script, kaggle, tmp_path: Path, monkeyp
     assert (tmp_path / "fer2013" / "noise.bin").stat().st_size == 4 * 2**20
 
 
-def test_a_truncated_archive_is_removed_and_fetched_anew(script, kaggle, tmp_path: Path, capsys) -> None:
-    kaggle.archives = {address("fer2013", script): LARGE[: 2**20]}
+@pytest.mark.parametrize("bad", [LARGE[: 2**20], LARGE.replace(b"JFIF", b"J?IF")], ids=["truncated", "changed"])
+def test_a_bad_archive_is_removed_and_fetched_anew(bad: bytes, script, kaggle, tmp_path: Path, capsys) -> None:
+    kaggle.archives = {address("fer2013", script): bad}
     assert script.main(["get", "fer2013", "--root", str(tmp_path)]) == 2
     assert "damaged or cut short" in capsys.readouterr().err
     kaggle.archives = {address("fer2013", script): LARGE}
