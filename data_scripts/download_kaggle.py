@@ -61,7 +61,7 @@ class DataSet:
         return f"https://www.kaggle.com/datasets/{self.address}"
 
 
-# Sizes and licences are given only where a source names them; "own terms" are those of the set's makers.
+# As far as known: "own terms" are those of the set's makers; the page on Kaggle has the last word.
 FACES = "humanface8000/landscape Images"
 DATA_SETS = {
     "div2k": DataSet(
