@@ -136,7 +136,8 @@ class UnetDenoiser(Recipe):
     name: ClassVar[str] = "unet-denoiser"
     title: ClassVar[str] = "Salt-and-pepper denoiser"
     get_data: ClassVar[str] = (
-        "get FER2013 with `python data_scripts/download_kaggle.py get fer2013-csv`, then pass --data data/fer2013-csv"
+        "get FER2013 with `python data_scripts/download_kaggle.py get fer2013-csv`, "
+        "then pass --data data/fer2013-csv"
     )
 
     density: float = 0.06

@@ -64,7 +64,7 @@ def test_a_notebook_that_fails_is_named_and_an_old_page_does_not_stay(notebooks:
 
 
 def test_no_notebooks_no_data(notebooks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match="download_kaggle.py get fer2013-csv"):
+    with pytest.raises(UserError, match=r"download_kaggle\.py get fer2013-csv"):
         run_course("small", ["unet-denoiser"], out=tmp_path / "out")
     monkeypatch.setattr(course, "NOTEBOOKS", tmp_path / "nowhere")
     with pytest.raises(UserError, match="run the course from a clone"):

@@ -66,5 +66,5 @@ def test_mistakes_are_named(arguments: tuple, changes: dict, message: str) -> No
 
 @pytest.mark.parametrize("scale", ["small", "full"])
 def test_a_missing_data_set_says_how_to_get_it(scale: str) -> None:
-    with pytest.raises(UserError, match="download_kaggle.py get fer2013-csv"):
+    with pytest.raises(UserError, match=r"download_kaggle\.py get fer2013-csv"):
         get("unet-denoiser", scale).images("train")
