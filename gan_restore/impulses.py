@@ -17,7 +17,7 @@ def likely_impulses(images: Tensor, neighbours: int = 5) -> Tensor:
     """The pixels of `impulse_mask` that stand alone: N x 1 x H x W, bool.
 
     A pure pixel is taken for a black or white part of the photo, and left out, if at least `neighbours` of
-    its 8 neighbours are of the same colour. With 3 % of either colour, chance does that to one in 700,000.
+    its 8 neighbours are of the same colour. With 3 % of either colour, chance does that to one in 800,000.
     """
     found = torch.zeros_like(images[:, :1], dtype=torch.bool)
     for colour in (0, 1):
@@ -33,8 +33,8 @@ def biharmonic_fill(images: Tensor, mask: Tensor, iterations: int = 8) -> Tensor
     """Fill the pixels of `mask` as smoothly as the others allow: the least squared Laplacian over the image.
 
     The same problem as scikit-image's `inpaint_biharmonic`, solved for the whole batch by conjugate gradients.
-    For scattered holes 8 iterations agree with the exact solution to a grey level; holes many pixels wide
-    would need more.
+    For the scattered holes of 6 % salt and pepper, 8 iterations score as the exact solution does, to 0.01 dB
+    (200 faces of FER2013); holes many pixels wide would need more.
 
     Args:
         images: N x C x H x W in [0, 1].

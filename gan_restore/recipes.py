@@ -25,7 +25,6 @@ from gan_restore.losses import Adversarial, Pixel
 
 Scale = Literal["smoke", "small", "full"]
 
-
 _SIZES = ("crops_per_image", "batch_size", "epochs", "width", "depth", "unshuffle", "discriminator_width")
 _LIMITS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(_SIZES, (1, math.inf)),
@@ -161,7 +160,7 @@ class UnetDenoiser(Recipe):
     discriminator_width: int = 64
     """Channels of the discriminator's first convolution."""
 
-    # What restores best; docs/unet-denoiser.md has the measurements, one option at a time.
+    # docs/unet-denoiser.md has what each of these brings, as far as it was measured.
     improved: ClassVar[dict[str, Any]] = {
         "dropout": 0.0,
         "norm": "none",

@@ -143,9 +143,10 @@ def train(
     images = recipe.images("train", skip_unreadable=skip_unreadable)
     val_images = recipe.images("val", skip_unreadable=skip_unreadable)
     if state is None and fabric.is_global_zero:
+        if overwrite:  # before the new recipe is written, so that it never stands beside the old run's state
+            for name in (LAST, BEST, METRICS, "results.json"):
+                (out / name).unlink(missing_ok=True)
         write_json(out / RECIPE, recipe.to_dict())
-        for name in (LAST, BEST, METRICS, "results.json"):  # of a run that is being overwritten
-            (out / name).unlink(missing_ok=True)
     return _Run(recipe, out, fabric, images, val_images, compute or Compute()).loop(state)
 
 
