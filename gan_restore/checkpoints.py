@@ -18,6 +18,7 @@ from gan_restore.files import UserError, read_json, writing
 from gan_restore.recipes import Recipe, from_dict
 
 BEST, LAST, RECIPE, METRICS = "best.safetensors", "last.ckpt", "recipe.json", "metrics.csv"
+PRETRAINED = "pretrained.safetensors"  # the best of the first stage, where a recipe has two
 
 
 def save_generator(path: str | Path, generator: nn.Module, recipe: Recipe, **facts: Any) -> None:

@@ -14,7 +14,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from gan_restore import __version__, evaluation, figures, recipes, restoration, training
 from gan_restore.arguments import parse
-from gan_restore.checkpoints import BEST, METRICS
+from gan_restore.checkpoints import BEST, METRICS, PRETRAINED
 from gan_restore.data import Part
 from gan_restore.devices import Compute, Device
 from gan_restore.files import UserError, read_csv, write_json
@@ -128,7 +128,10 @@ def train(args: list[str]) -> None:
     rows = read_csv(out / METRICS)
     figures.save(figures.curves(rows, f"{name}, {recipe.scale}"), out / "figures" / "curves.png")
     best = max(row["val_psnr"] for row in rows if "val_psnr" in row)
-    print(f"best on validation: {best:.2f} dB, kept in {out / BEST}; curves in {out / 'figures'}")
+    kept = PRETRAINED if recipe.two_stages else BEST
+    print(f"best on validation: {best:.2f} dB, kept in {out / kept}; curves in {out / 'figures'}")
+    if recipe.two_stages:
+        print(f"after the adversarial stage: {rows[-1]['val_psnr']:.2f} dB, kept in {out / BEST}")
     print(f"next: gan-restore evaluate {out}")
 
 

@@ -19,7 +19,7 @@ from gan_restore.devices import Compute
 from gan_restore.files import UserError
 from gan_restore.images import by_shape
 from gan_restore.metrics import METRICS
-from gan_restore.recipes import Recipe
+from gan_restore.recipe import Recipe
 
 Kind = Literal["input", "classical", "learned"]
 Row = dict[str, Any]

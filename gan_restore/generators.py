@@ -1,9 +1,11 @@
 """Networks that restore: N x 3 x H x W in [0, 1] -> the same, for any height and width.
 
-What a network works with inside (padding to a multiple, ranges, masks) never leaves it. In training mode
-outputs are not clipped, because a clipped value has no gradient; in evaluation mode they are.
+What a network works with inside (padding to a multiple, Tanh ranges, masks) never leaves it. In training mode
+outputs are not clipped, because a clipped value has no gradient; in evaluation mode they are. With `residual`
+a network predicts the correction to a first answer instead of the image, and untrained it gives that answer.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Literal
 
@@ -13,7 +15,8 @@ from torch import Tensor, nn
 
 from gan_restore.impulses import biharmonic_fill, impulse_mask, likely_impulses
 
-Norm = Literal["batch", "none"]
+Norm = Literal["batch", "instance", "none"]
+Upsampling = Literal["transposed", "resize", "shuffle"]
 
 RESIDUAL_SCALE = 0.1
 """Corrections are small beside images; scaled so, the first steps of Adam do not throw the first answer away."""
@@ -25,7 +28,70 @@ def pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
     return F.pad(images, (0, -width % multiple, 0, -height % multiple), mode="replicate")
 
 
-class DenoisingUNet(nn.Module):
+def normalisation(kind: Norm, channels: int) -> list[nn.Module]:
+    """The layer as a list of one, or an empty list for "none"; instance norm does not mix images of a batch."""
+    if kind == "none":
+        return []
+    return [nn.BatchNorm2d(channels) if kind == "batch" else nn.InstanceNorm2d(channels, affine=True)]
+
+
+def upsampling(kind: Upsampling, inside: int, outside: int, kernel: int = 3, bias: bool = True) -> nn.Module:
+    """N x inside x H x W -> N x outside x 2H x 2W.
+
+    "transposed" is a transposed convolution of stride 2, whose uneven overlap can leave a checkerboard;
+    "resize" repeats pixels and convolves, which cannot (Odena et al. 2016); "shuffle" convolves to four times
+    the channels and moves them into space (Shi et al. 2016).
+    """
+    if kind == "transposed":
+        pad = {"padding": 1, "output_padding": kernel % 2}
+        return nn.ConvTranspose2d(inside, outside, kernel, stride=2, bias=bias, **pad)
+    if kind == "resize":
+        return nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(inside, outside, 3, padding=1, bias=bias))
+    return nn.Sequential(nn.Conv2d(inside, 4 * outside, 3, padding=1, bias=bias), nn.PixelShuffle(2))
+
+
+class RestoringNetwork(nn.Module):
+    """What all generators share: how raw values become an image.
+
+    Args:
+        squash: turns raw values into [0, 1] where the network invents the image.
+        residual: add the raw values, scaled, to a first answer instead.
+    """
+
+    def __init__(self, squash: Callable[[Tensor], Tensor], residual: bool) -> None:
+        super().__init__()
+        self.squash, self.residual = squash, residual
+
+    def initialise(self, norm: Norm, out: nn.Module | None) -> None:
+        """Keep the signal's variance where no norm does; with `residual` the last layer starts at zero."""
+        if norm == "none":
+            self.apply(_keep_variance)
+        if self.residual:
+            nn.init.zeros_(out.weight)
+            nn.init.zeros_(out.bias)
+
+    def answer(self, raw: Tensor, first: Tensor) -> Tensor:
+        raw = raw.float()
+        restored = first + RESIDUAL_SCALE * raw if self.residual else self.squash(raw)
+        return restored if self.training else restored.clamp(0, 1)
+
+
+def tanh_range(raw: Tensor) -> Tensor:
+    """Tanh's [-1, 1] as [0, 1]."""
+    return (torch.tanh(raw) + 1) / 2
+
+
+def _keep_variance(module: nn.Module) -> None:
+    """He initialisation: without normalisation PyTorch's default would shrink the signal layer by layer."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.kaiming_normal_(module.weight, a=0.1)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, ResidualBlock):  # visited after its convolutions: a stack of blocks must not amplify
+        module.layers[-1].weight.data.mul_(0.1)
+
+
+class DenoisingUNet(RestoringNetwork):
     """The `unet-denoiser`'s U-Net, with the published settings as defaults and what it lacked as options.
 
     Encoder: `depth` levels of width, 2 x width, 4 x width ... channels; from the second level on, the second
@@ -59,24 +125,18 @@ class DenoisingUNet(nn.Module):
         mask_input: bool = False,
         unshuffle: int = 1,
     ) -> None:
-        super().__init__()
-        self.residual, self.mask_input, self.unshuffle = residual, mask_input, unshuffle
+        super().__init__(torch.sigmoid, residual)
+        self.mask_input, self.unshuffle = mask_input, unshuffle
         self.multiple = unshuffle * 2 ** (depth - 1)
         channels = [width * 2**level for level in range(depth)]
         block = lambda inside, outside, stride=1: _block(inside, outside, stride, dropout, norm)  # noqa: E731
         self.encoder = nn.ModuleList([block((8 if mask_input else 3) * unshuffle**2, width)])
         self.encoder += [block(a, b, 2) for a, b in pairwise(channels)]
         below = channels[::-1]
-        self.up = nn.ModuleList(
-            nn.ConvTranspose2d(a, b, 3, stride=2, padding=1, output_padding=1) for a, b in pairwise(below)
-        )
+        self.up = nn.ModuleList(upsampling("transposed", a, b) for a, b in pairwise(below))
         self.decoder = nn.ModuleList(block(2 * b, b) for b in below[1:])
         self.out = nn.Conv2d(width, 3 * unshuffle**2, 3, padding=1)
-        if norm == "none":
-            self.apply(_keep_variance)
-        if residual:  # an untrained network gives the first answer
-            nn.init.zeros_(self.out.weight)
-            nn.init.zeros_(self.out.bias)
+        self.initialise(norm, self.out)
 
     def forward(self, degraded: Tensor) -> Tensor:
         first, seen = degraded, degraded
@@ -84,11 +144,8 @@ class DenoisingUNet(nn.Module):
             mask, alone = impulse_mask(degraded), likely_impulses(degraded)
             first = biharmonic_fill(degraded, alone)
             seen = torch.cat([degraded, first, mask.to(degraded), alone.to(degraded)], dim=1)
-        restored = self._unet(seen)
-        restored = first + RESIDUAL_SCALE * restored if self.residual else torch.sigmoid(restored)
-        if self.mask_input:
-            restored = torch.where(mask, restored, degraded)
-        return restored if self.training else restored.clamp(0, 1)
+        restored = self.answer(self._unet(seen), first)
+        return torch.where(mask, restored, degraded) if self.mask_input else restored
 
     def _unet(self, seen: Tensor) -> Tensor:
         height, width = seen.shape[-2:]
@@ -101,7 +158,7 @@ class DenoisingUNet(nn.Module):
         skips.pop()
         for up, block in zip(self.up, self.decoder, strict=True):
             features = block(torch.cat([up(features), skips.pop()], dim=1))
-        return F.pixel_shuffle(self.out(features), self.unshuffle)[..., :height, :width].float()
+        return F.pixel_shuffle(self.out(features), self.unshuffle)[..., :height, :width]
 
 
 def _block(inside: int, outside: int, stride: int, dropout: float, norm: Norm) -> nn.Sequential:
@@ -109,12 +166,186 @@ def _block(inside: int, outside: int, stride: int, dropout: float, norm: Norm) -
     for a, b, step in ((inside, outside, 1), (outside, outside, stride)):
         layers += [nn.Conv2d(a, b, 3, stride=step, padding=1), nn.LeakyReLU(0.1)]
         layers += [nn.Dropout(dropout)] if dropout else []
-        layers += [nn.BatchNorm2d(b)] if norm == "batch" else []
+        layers += normalisation(norm, b)
     return nn.Sequential(*layers)
 
 
-def _keep_variance(module: nn.Module) -> None:
-    """He initialisation: without normalisation PyTorch's default would shrink the signal layer by layer."""
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-        nn.init.kaiming_normal_(module.weight, a=0.1)
-        nn.init.zeros_(module.bias)
+class Pix2PixUNet(RestoringNetwork):
+    """The U-Net of pix2pix (Isola et al. 2017, appendix 6.1.1): `levels` halvings down to one pixel at 256 x 256.
+
+    Encoder: 4x4 convolutions of stride 2 with reflection padding, LeakyReLU 0.2, BatchNorm in all but the first
+    and the innermost. Decoder: 4x4 transposed convolutions of stride 2, BatchNorm, dropout in the first three,
+    ReLU, then the skip. Tanh at the end. 64-128-256-512-512 ... channels, 54.4 M parameters as published.
+
+    Args:
+        width: channels of the first level (published: 64); the widest has 8 times as many.
+        levels: halvings (published: 8).
+        dropout: of the first three decoder blocks (published: 0.5).
+        norm: "batch" (published); at batch size 1 its running means ruin the image, "none" or "instance" do not.
+        upsample: "transposed" (published), or another to avoid its checkerboard.
+        residual: predict the correction to the degraded image.
+
+    Example:
+        >>> Pix2PixUNet(width=8, levels=4)(torch.rand(2, 3, 37, 31)).shape
+        torch.Size([2, 3, 37, 31])
+    """
+
+    def __init__(
+        self,
+        width: int = 64,
+        levels: int = 8,
+        dropout: float = 0.5,
+        norm: Norm = "batch",
+        upsample: Upsampling = "transposed",
+        residual: bool = False,
+    ) -> None:
+        super().__init__(tanh_range, residual)
+        self.multiple = 2**levels
+        channels = [width * min(8, 2**level) for level in range(levels)]
+        bias = norm == "none"  # a normalisation has its own
+        self.encoder = nn.ModuleList([nn.Conv2d(3, width, 4, 2, 1, padding_mode="reflect")])
+        for level, (inside, outside) in enumerate(pairwise(channels), start=2):
+            layers = [nn.LeakyReLU(0.2), nn.Conv2d(inside, outside, 4, 2, 1, padding_mode="reflect", bias=bias)]
+            self.encoder.append(nn.Sequential(*layers, *(normalisation(norm, outside) if level < levels else [])))
+        self.decoder = nn.ModuleList()
+        for number, (inside, outside) in enumerate(pairwise(channels[::-1])):
+            drop = [nn.Dropout(dropout)] if number < 3 and dropout else []
+            up = upsampling(upsample, (1 if number == 0 else 2) * inside, outside, 4, bias)
+            self.decoder.append(nn.Sequential(nn.ReLU(), up, *normalisation(norm, outside), *drop))
+        self.up = upsampling(upsample, 2 * width if levels > 1 else width, width if residual else 3, 4)
+        # A correction is finished by a convolution of its own, which can start from zero.
+        self.out = nn.Conv2d(width + 3, 3, 3, padding=1) if residual else None
+        self.initialise(norm, self.out)
+
+    def forward(self, degraded: Tensor) -> Tensor:
+        height, width = degraded.shape[-2:]
+        padded = pad_to_multiple(2 * degraded - 1, self.multiple)
+        features, skips = padded.contiguous(memory_format=torch.channels_last), []
+        for block in self.encoder:
+            features = block(features)  # N x C x H / 2^level x W / 2^level
+            skips.append(features)
+        skips.pop()
+        for block in self.decoder:
+            features = torch.cat([block(features), skips.pop()], dim=1)
+        raw = self.up(F.relu(features))
+        if self.residual:
+            raw = self.out(torch.cat([F.relu(raw), padded], dim=1))
+        return self.answer(raw[..., :height, :width], degraded)
+
+
+class ResidualEncoderDecoder(RestoringNetwork):
+    """Features, strided convolutions, residual blocks, upsampling (Johnson et al. 2016, in CycleGAN's layout).
+
+    7x7 convolution, `down` 3x3 convolutions of stride 2 that double the channels, `blocks` residual blocks of
+    two 3x3 convolutions, `down` upsamplings, 7x7 convolution, Tanh; normalisation and ReLU after each but the
+    last. With `blocks=0` and "resize" it is the plain face generator: features down, upsampling layers up.
+
+    Args:
+        width: channels of the first convolution (published layout: 64).
+        down: halvings (2).
+        blocks: residual blocks (9, for 256 x 256).
+        norm, upsample, residual: as in `Pix2PixUNet`.
+        kernel: of the first and last convolution (7).
+    """
+
+    def __init__(
+        self,
+        width: int = 64,
+        down: int = 2,
+        blocks: int = 9,
+        norm: Norm = "batch",
+        upsample: Upsampling = "transposed",
+        residual: bool = False,
+        kernel: int = 7,
+    ) -> None:
+        super().__init__(tanh_range, residual)
+        self.multiple = 2**down
+        channels = [width * 2**level for level in range(down + 1)]
+        bias, edge = norm == "none", {"padding": kernel // 2, "padding_mode": "replicate"}
+        layers: list[nn.Module] = [nn.Conv2d(3, width, kernel, bias=bias, **edge)]
+        layers += [*normalisation(norm, width), nn.ReLU()]
+        for inside, outside in pairwise(channels):
+            layers += [nn.Conv2d(inside, outside, 3, 2, 1, bias=bias), *normalisation(norm, outside), nn.ReLU()]
+        layers += [ResidualBlock(channels[-1], norm, nn.ReLU) for _ in range(blocks)]
+        for inside, outside in pairwise(channels[::-1]):
+            layers += [upsampling(upsample, inside, outside, 3, bias), *normalisation(norm, outside), nn.ReLU()]
+        self.layers = nn.Sequential(*layers)
+        self.out = nn.Conv2d(width, 3, kernel, **edge)
+        self.initialise(norm, self.out)
+
+    def forward(self, degraded: Tensor) -> Tensor:
+        height, width = degraded.shape[-2:]
+        padded = pad_to_multiple(2 * degraded - 1, self.multiple).contiguous(memory_format=torch.channels_last)
+        return self.answer(self.out(self.layers(padded))[..., :height, :width], degraded)
+
+
+class ResidualBlock(nn.Module):
+    """x + two 3x3 convolutions with an activation between them (He et al. 2016); nothing after the sum."""
+
+    def __init__(self, channels: int, norm: Norm, activation: Callable[[], nn.Module]) -> None:
+        super().__init__()
+        convolution = lambda: nn.Conv2d(channels, channels, 3, padding=1, bias=norm == "none")  # noqa: E731
+        self.layers = nn.Sequential(
+            convolution(), *normalisation(norm, channels), activation(),
+            convolution(), *normalisation(norm, channels),
+        )  # fmt: skip
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features + self.layers(features)
+
+
+class SRResNet(RestoringNetwork):
+    """SRGAN's generator (Ledig et al. 2017, figure 4): N x 3 x H x W -> N x 3 x factor H x factor W.
+
+    9x9 convolution and PReLU; `blocks` residual blocks with BatchNorm and PReLU; 3x3 convolution, BatchNorm and
+    the long skip; log2(factor) pixel-shuffle blocks with PReLU; 9x9 convolution and Tanh. At x4 1.5 M parameters.
+
+    Args:
+        factor: 2 or 4.
+        width: channels (published: 64).
+        blocks: residual blocks (published: 16).
+        norm: "batch" (published); later networks such as EDSR gain by "none".
+        upsample: "shuffle" (published), or another.
+        residual: predict the correction to the bicubic enlargement, as VDSR does (Kim et al. 2016).
+        kernel: of the first and last convolution (published: 9).
+
+    Example:
+        >>> SRResNet(4, width=8, blocks=2)(torch.rand(1, 3, 10, 7)).shape
+        torch.Size([1, 3, 40, 28])
+    """
+
+    def __init__(
+        self,
+        factor: int = 4,
+        width: int = 64,
+        blocks: int = 16,
+        norm: Norm = "batch",
+        upsample: Upsampling = "shuffle",
+        residual: bool = False,
+        kernel: int = 9,
+    ) -> None:
+        super().__init__(tanh_range, residual)
+        self.factor = factor
+        edge = {"padding": kernel // 2, "padding_mode": "replicate"}
+        self.head = nn.Sequential(nn.Conv2d(3, width, kernel, **edge), nn.PReLU())
+        self.blocks = nn.Sequential(*(ResidualBlock(width, norm, nn.PReLU) for _ in range(blocks)))
+        last = nn.Conv2d(width, width, 3, padding=1, bias=norm == "none")
+        self.body_end = nn.Sequential(last, *normalisation(norm, width))
+        enlargements = factor.bit_length() - 1
+        ups = [(upsampling(upsample, width, width), nn.PReLU()) for _ in range(enlargements)]
+        self.up = nn.Sequential(*(layer for pair in ups for layer in pair))
+        self.out = nn.Conv2d(width, 3, kernel, **edge)
+        self.initialise(norm, self.out)
+
+    def forward(self, degraded: Tensor) -> Tensor:
+        features = self.head(degraded.contiguous(memory_format=torch.channels_last))
+        features = features + self.body_end(self.blocks(features))
+        first = enlarge(degraded, self.factor) if self.residual else degraded
+        return self.answer(self.out(self.up(features)), first)
+
+
+def enlarge(images: Tensor, factor: int) -> Tensor:
+    """Bicubic enlargement by a whole factor, with Pillow's and MATLAB's kernel (a = -0.5)."""
+    size = [side * factor for side in images.shape[-2:]]
+    with torch.autocast(images.device.type, enabled=False):  # there is no such kernel for bfloat16 on the CPU
+        return F.interpolate(images.float(), size=size, mode="bicubic", antialias=True)

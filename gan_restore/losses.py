@@ -10,14 +10,16 @@ Adversarial = Literal["bce", "least-squares", "hinge"]
 Pixel = Literal["mse", "l1"]
 
 
-def discriminator_loss(real: Tensor, fake: Tensor, kind: Adversarial = "bce") -> Tensor:
+def discriminator_loss(real: Tensor, fake: Tensor, kind: Adversarial = "bce", real_label: float = 1.0) -> Tensor:
     """How badly the discriminator tells `real` logits (clean images) from `fake` ones (restored images).
 
     "bce" is binary cross-entropy (Goodfellow et al. 2014), "least-squares" Mao et al. 2017, "hinge" Lim and Ye
-    2017. The mean of both halves, so that the value does not depend on the split into two.
+    2017. The mean of both halves, so that the value does not depend on the split into two. A `real_label` below 1
+    (for "bce": Salimans et al. 2016, one-sided label smoothing) keeps the discriminator from being too sure.
     """
     if kind == "bce":
-        return (F.softplus(-real).mean() + F.softplus(fake).mean()) / 2
+        labels = torch.full_like(real, real_label)
+        return (F.binary_cross_entropy_with_logits(real, labels) + F.softplus(fake).mean()) / 2
     if kind == "least-squares":
         return ((real - 1).square().mean() + fake.square().mean()) / 2
     return (F.relu(1 - real).mean() + F.relu(1 + fake).mean()) / 2

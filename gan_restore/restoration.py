@@ -3,6 +3,8 @@
 import dataclasses
 from pathlib import Path
 
+import torch.nn.functional as F
+
 from gan_restore.baselines import Restorer
 from gan_restore.checkpoints import load_generator
 from gan_restore.devices import Compute
@@ -24,8 +26,11 @@ def load_restorer(checkpoint: str | Path, compute: Compute | None = None) -> Res
 
 
 def restore_photo(photo: Photo, restore: Restorer) -> Photo:
-    """The photo restored: same size, transparency, gray mode and bit depth."""
-    return dataclasses.replace(photo, rgb=restore(photo.rgb))
+    """The photo restored: same transparency, gray mode and bit depth; same size, or enlarged by super-resolution."""
+    rgb, alpha = restore(photo.rgb), photo.alpha
+    if alpha is not None and alpha.shape[-2:] != rgb.shape[-2:]:
+        alpha = F.interpolate(alpha, size=rgb.shape[-2:], mode="bicubic", antialias=True).clamp(0, 1)
+    return dataclasses.replace(photo, rgb=rgb, alpha=alpha)
 
 
 def restore_file(source: str | Path, target: str | Path, restore: Restorer) -> None:

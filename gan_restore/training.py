@@ -1,4 +1,4 @@
-"""The game: a discriminator step, a generator step, and the loop around them.
+"""The training loop: epochs of rounds, validated, kept, saved.
 
 Every random choice of step `n` (order, crops, damage, dropout) is drawn from (seed, n) alone, so a run that
 was killed and resumed equals one that never stopped, bit for bit on the CPU.
@@ -10,7 +10,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from gan_restore.checkpoints import (
     BEST,
     LAST,
     METRICS,
+    PRETRAINED,
     RECIPE,
     load_state,
     read_recipe,
@@ -37,77 +38,11 @@ from gan_restore.devices import Compute
 from gan_restore.evaluation import make_pairs, restore_all, score
 from gan_restore.files import UserError, write_csv, write_json
 from gan_restore.images import enlarge_to, to_tensor
-from gan_restore.losses import discriminator_loss, generator_loss, pixel_loss, probability
-from gan_restore.recipes import Recipe
+from gan_restore.losses import PerceptualLoss
+from gan_restore.recipe import Recipe
+from gan_restore.steps import discriminator_step, generator_step
 
 ROWS_PER_EPOCH = 10  # rows of metrics.csv
-
-
-def discriminator_step(
-    discriminator: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    degraded: Tensor,
-    clean: Tensor,
-    restored: Tensor,
-    recipe: Recipe,
-    backward: Callable[[Tensor], None] = Tensor.backward,
-) -> dict[str, Tensor]:
-    """Teach the discriminator once to tell `clean` from `restored`; the generator learns nothing here.
-
-    Returns:
-        d_loss, and its mean belief that the clean (d_real) and the restored images (d_fake) are real.
-    """
-    real = discriminator(degraded, clean)
-    fake = discriminator(degraded, restored.detach())
-    loss = discriminator_loss(real, fake, recipe.adversarial)
-    optimizer.zero_grad()
-    backward(loss)
-    optimizer.step()
-    belief = {"d_real": real, "d_fake": fake}
-    means = {key: probability(logits.detach(), recipe.adversarial).mean() for key, logits in belief.items()}
-    return {"d_loss": loss.detach(), **means}
-
-
-def generator_step(
-    discriminator: nn.Module | None,
-    optimizer: torch.optim.Optimizer,
-    degraded: Tensor,
-    clean: Tensor,
-    restored: Tensor,
-    recipe: Recipe,
-    backward: Callable[[Tensor], None] = Tensor.backward,
-) -> dict[str, Tensor]:
-    """Teach the generator once: `restored`, its own output with gradients, shall be close and look real.
-
-    Returns:
-        g_loss and the terms it is the weighted sum of: pixel and, with a discriminator, adversarial.
-    """
-    terms = generator_terms(discriminator, degraded, clean, restored, recipe)
-    loss = terms["pixel"] + recipe.adversarial_weight * terms.get("adversarial", 0)
-    optimizer.zero_grad()
-    backward(loss)
-    optimizer.step()
-    return {"g_loss": loss.detach(), **{name: term.detach() for name, term in terms.items()}}
-
-
-def generator_terms(
-    discriminator: nn.Module | None, degraded: Tensor, clean: Tensor, restored: Tensor, recipe: Recipe
-) -> dict[str, Tensor]:
-    """The terms of the generator's loss, unweighted; the discriminator is only looked through, not taught."""
-    terms = {"pixel": pixel_loss(restored, clean, recipe.pixel_loss)}
-    if discriminator is not None:
-        with _frozen(discriminator):
-            terms["adversarial"] = generator_loss(discriminator(degraded, restored), recipe.adversarial)
-    return terms
-
-
-@contextmanager
-def _frozen(network: nn.Module) -> Iterator[None]:
-    network.requires_grad_(False)
-    try:
-        yield
-    finally:
-        network.requires_grad_(True)
 
 
 def train(
@@ -121,8 +56,9 @@ def train(
 ) -> Path:
     """Train a recipe into the run folder `out` and return that folder.
 
-    After each epoch the state is saved, the generator is validated, and kept if it is the best so far. Ctrl-C
-    finishes the step, saves the state and says how to go on.
+    After each epoch the state is saved, the generator is validated, and kept if it is the best so far. A recipe
+    of two stages keeps the best of the first as `pretrained.safetensors`; in the second, which PSNR is no judge
+    of, each epoch's generator is kept. Ctrl-C finishes the step, saves the state and says how to go on.
 
     Args:
         resume: go on from the state in `out`, which must be of the same recipe.
@@ -144,7 +80,7 @@ def train(
     val_images = recipe.images("val", skip_unreadable=skip_unreadable)
     if state is None and fabric.is_global_zero:
         if overwrite:  # before the new recipe is written, so that it never stands beside the old run's state
-            for name in (LAST, BEST, METRICS, "results.json"):
+            for name in (LAST, BEST, PRETRAINED, METRICS, "results.json"):
                 (out / name).unlink(missing_ok=True)
         write_json(out / RECIPE, recipe.to_dict())
     return _Run(recipe, out, fabric, images, val_images, compute or Compute()).loop(state)
@@ -201,10 +137,13 @@ class _Run:
         torch.manual_seed(recipe.seed)
         generator = recipe.generator().to(memory_format=torch.channels_last)
         self.generator, self.g_optimizer = fabric.setup(generator, self._adam(generator))
-        self.discriminator = self.d_optimizer = None
+        self.discriminator = self.d_optimizer = self.perceptual = None
         if recipe.adversarial_weight:
             discriminator = recipe.discriminator().to(memory_format=torch.channels_last)
             self.discriminator, self.d_optimizer = fabric.setup(discriminator, self._adam(discriminator))
+        if recipe.perceptual_weight:
+            self.perceptual = PerceptualLoss(recipe.vgg_weights).to(fabric.device)
+        self.first_stage = min(recipe.pretrain_epochs * len(self.batches), self.total)
         average = get_ema_multi_avg_fn(recipe.ema)
         self.ema = AveragedModel(generator, multi_avg_fn=average) if recipe.ema else None
 
@@ -258,34 +197,46 @@ class _Run:
 
     def one_step(self, batch: Tensor) -> dict[str, Tensor]:
         """One batch of uint8 crops through both players; one forward pass of the generator serves both."""
-        recipe, device = self.recipe, self.fabric.device
+        recipe = self.recipe
         torch.manual_seed(random_seed(recipe.seed, 3, self.step))  # dropout
-        self._set_learning_rate()
-        clean = enlarge_to(to_tensor(batch.to(device, non_blocking=True)), recipe.image_size)
-        clean = clean.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
-        damage = seeded(random_seed(recipe.seed, 4, self.step, self.fabric.global_rank), device)
-        degraded = recipe.degradation()(clean, damage)
+        self._set_learning_rates()
+        degraded, clean = self._pair(batch)
         restored = self.generator(degraded)
-        losses = {}
-        if self.discriminator is not None:
-            losses = discriminator_step(
-                self.discriminator, self.d_optimizer, degraded, clean, restored, recipe, self.fabric.backward
-            )
-        losses |= generator_step(
-            self.discriminator, self.g_optimizer, degraded, clean, restored, recipe, self.fabric.backward
-        )
+        losses, discriminator, perceptual = {}, self.discriminator, self.perceptual
+        if self.step < self.first_stage:
+            discriminator = perceptual = None
+        game = (degraded, clean, restored, recipe, self.fabric.backward)
+        if discriminator is not None:
+            losses = discriminator_step(discriminator, self.d_optimizer, *game)
+        losses |= generator_step(discriminator, self.g_optimizer, *game, perceptual)
         if self.ema is not None:
             self.ema.update_parameters(self.generator.module)
         return losses
 
-    def _set_learning_rate(self) -> None:
-        rate = self.recipe.learning_rate
-        if self.recipe.lr_decay == "cosine":
-            rate *= 0.5 * (1 + math.cos(math.pi * self.step / self.total))
-        for optimizer in filter(None, (self.g_optimizer, self.d_optimizer)):
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-        self.rate = rate
+    def _pair(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Bytes -> (degraded, clean) on the device; a batch of 2 or 6 channels brings its own damaged images."""
+        images = enlarge_to(to_tensor(batch.to(self.fabric.device, non_blocking=True)), self.recipe.image_size)
+        parts = images.chunk(2, dim=1) if images.shape[1] in (2, 6) else (images,)
+        parts = [part.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last) for part in parts]
+        if len(parts) == 2:
+            return parts[1], parts[0]
+        damage = seeded(random_seed(self.recipe.seed, 4, self.step, self.fabric.global_rank), self.fabric.device)
+        return self.recipe.degradation()(parts[0], damage), parts[0]
+
+    def _set_learning_rates(self) -> None:
+        """Each stage has its own rate and, with the cosine, its own fall to zero."""
+        recipe, start, end = self.recipe, 0, self.first_stage or self.total
+        rate = recipe.learning_rate
+        if self.first_stage and self.step >= self.first_stage:
+            start, end, rate = self.first_stage, self.total, recipe.adversarial_learning_rate or rate
+        fall = 1.0
+        if recipe.lr_decay == "cosine":
+            fall = 0.5 * (1 + math.cos(math.pi * (self.step - start) / (end - start)))
+        self.rate = rate * fall
+        rates = {self.g_optimizer: rate, self.d_optimizer: recipe.discriminator_learning_rate or rate}
+        for optimizer, own in rates.items():
+            for group in optimizer.param_groups if optimizer else ():
+                group["lr"] = own * fall
 
     def _validate_and_keep(self) -> dict[str, float]:
         """Validate the generator that would be used, and keep its weights if they are the best so far."""
@@ -297,11 +248,13 @@ class _Run:
         scores = self._validate(kept)
         if not math.isfinite(scores["val_psnr"]):
             raise UserError(f"training diverged before step {self.step}; lower learning_rate or adversarial_weight")
-        if scores["val_psnr"] > self.best:
-            self.best = scores["val_psnr"]
-            if self.fabric.is_global_zero:
-                own_data = self.recipe.data is not None
-                save_generator(self.out / BEST, kept, self.recipe, step=self.step, own_data=own_data, **scores)
+        second_stage = self.recipe.two_stages and self.step > self.first_stage
+        if scores["val_psnr"] > self.best or second_stage:
+            self.best = max(self.best, scores["val_psnr"])
+            facts = {"step": self.step, "own_data": self.recipe.data is not None, **scores}
+            for name in (BEST, PRETRAINED) if self.recipe.two_stages and not second_stage else (BEST,):
+                if self.fabric.is_global_zero:
+                    save_generator(self.out / name, kept, self.recipe, **facts)
         return scores
 
     @torch.no_grad()

@@ -8,7 +8,7 @@ import torch
 
 from gan_restore import recipes
 from gan_restore.images import read, write
-from gan_restore.recipes import Recipe
+from gan_restore.recipe import Recipe, Scale
 
 ODD = [(37, 31), (64, 48), (16, 90)]  # sizes that no network likes
 
@@ -54,18 +54,26 @@ def fer_csv(tmp_path: Path) -> Path:
     return path
 
 
-def tiny(**changes: object) -> Recipe:
-    """The smoke recipe, shrunk to seconds."""
+TINY = {
+    "unet-denoiser": {"depth": 2},
+    "pix2pix": {"levels": 3},
+    "resnet-gan": {"blocks": 1},
+    "face-cgan": {"blocks": 1},
+    "srgan": {"blocks": 1, "pretrain_epochs": 1},
+}
+
+
+def tiny(name: str = "unet-denoiser", scale: Scale = "smoke", **changes: object) -> Recipe:
+    """A recipe shrunk to seconds."""
     small = {
         "width": 4,
-        "depth": 2,
         "discriminator_width": 4,
         "image_size": 32,
         "batch_size": 4,
         "crops_per_image": 1,
         "epochs": 2,
     }
-    return recipes.get("unet-denoiser", "smoke", **(small | changes))
+    return recipes.get(name, scale, **(small | TINY[name] | changes))
 
 
 def same_weights(a: Path, b: Path) -> bool:

@@ -33,3 +33,13 @@ def test_gray_alpha_and_depth_are_kept(checkpoint: Path, size: tuple[int, int]) 
     before = Photo(gray, alpha=torch.rand(1, 1, *size), gray=True, bits=16)
     after = restore_photo(before, load_restorer(checkpoint))
     assert after.rgb.shape == gray.shape and after.alpha is before.alpha and after.gray and after.bits == 16
+
+
+def test_super_resolution_enlarges_transparency_too(tmp_path: Path, photo: torch.Tensor) -> None:
+    recipe = tiny("srgan")
+    save_generator(tmp_path / "c.safetensors", recipe.generator(), recipe)
+    alpha = torch.ones(1, 1, 48, 64)
+    alpha[..., :24, :] = 0
+    after = restore_photo(Photo(photo, alpha=alpha), load_restorer(tmp_path / "c.safetensors"))
+    assert after.rgb.shape == (1, 3, 96, 128) and after.alpha.shape == (1, 1, 96, 128)
+    assert after.alpha[..., :40, :].max() < 0.01 and after.alpha[..., 56:, :].min() > 0.99

@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import signal
 import subprocess
@@ -6,71 +7,19 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from conftest import same_weights, tiny
 
 from gan_restore import training
-from gan_restore.checkpoints import load_state
-from gan_restore.degradations import seeded
+from gan_restore.checkpoints import load_generator, load_state
 from gan_restore.devices import Compute
 from gan_restore.files import UserError, read_csv, read_json
-from gan_restore.recipes import from_dict
+from gan_restore.images import write
+from gan_restore.recipes import RECIPES, from_dict
 
 GAME = {"adversarial_weight": 0.1, "residual": False, "mask_input": False, "norm": "batch"}
-
-
-def batch(recipe, size: int = 32) -> tuple[torch.Tensor, torch.Tensor]:
-    clean = torch.rand(4, 3, size, size, generator=seeded(0))
-    return recipe.degradation()(clean, seeded(1)), clean
-
-
-@pytest.mark.parametrize("pixel_loss", ["mse", "l1"])
-@pytest.mark.parametrize("adversarial", ["bce", "least-squares", "hinge"])
-@pytest.mark.parametrize("improved", [True, False])
-def test_every_loss_term_reaches_the_generator(pixel_loss: str, adversarial: str, improved: bool) -> None:
-    recipe = tiny(pixel_loss=pixel_loss, adversarial=adversarial, **({} if improved else GAME))
-    torch.manual_seed(0)
-    generator, discriminator = recipe.generator(), recipe.discriminator()
-    degraded, clean = batch(recipe)
-    terms = training.generator_terms(discriminator, degraded, clean, generator(degraded), recipe)
-    assert set(terms) == {"pixel", "adversarial"}
-    for name, term in terms.items():
-        gradients = torch.autograd.grad(term, generator.out.weight, retain_graph=True)
-        assert gradients[0].abs().sum() > 0, name
-    assert all(p.requires_grad for p in discriminator.parameters()), "the discriminator can learn again"
-
-
-def test_each_step_teaches_one_player_only() -> None:
-    recipe = tiny(**GAME)
-    generator, discriminator = recipe.generator(), recipe.discriminator()
-    g_optimizer = torch.optim.Adam(generator.parameters(), 0.01)
-    d_optimizer = torch.optim.Adam(discriminator.parameters(), 0.01)
-    degraded, clean = batch(recipe)
-    restored = generator(degraded)
-
-    def weights(network: torch.nn.Module) -> torch.Tensor:
-        return torch.cat([p.detach().flatten().clone() for p in network.parameters()])
-
-    g_before, d_before = weights(generator), weights(discriminator)
-    news = training.discriminator_step(discriminator, d_optimizer, degraded, clean, restored, recipe)
-    assert torch.equal(weights(generator), g_before) and not torch.equal(weights(discriminator), d_before)
-    assert set(news) == {"d_loss", "d_real", "d_fake"} and 0 < news["d_real"] < 1
-    d_before = weights(discriminator)
-    news = training.generator_step(discriminator, g_optimizer, degraded, clean, restored, recipe)
-    assert torch.equal(weights(discriminator), d_before) and not torch.equal(weights(generator), g_before)
-    assert news["g_loss"].item() == pytest.approx((news["pixel"] + 0.1 * news["adversarial"]).item())
-
-
-def test_a_discriminator_learns_to_tell() -> None:
-    recipe = tiny(**GAME)
-    torch.manual_seed(0)
-    discriminator = recipe.discriminator()
-    optimizer = torch.optim.Adam(discriminator.parameters(), 0.01)
-    degraded, clean = batch(recipe)
-    for _ in range(30):
-        news = training.discriminator_step(discriminator, optimizer, degraded, clean, clean.flip(3), recipe)
-    assert news["d_real"] > 0.8 and news["d_fake"] < 0.2
 
 
 @pytest.mark.parametrize(
@@ -100,9 +49,56 @@ def test_training_learns(tmp_path: Path) -> None:
     assert last < first / 1.5
 
 
-def test_bfloat16_trains_both_players(tmp_path: Path) -> None:
-    run = training.train(tiny(**GAME), tmp_path / "run", Compute(device="cpu", precision="bf16-mixed"))
-    assert all(row["g_loss"] == row["g_loss"] for row in read_csv(run / "metrics.csv"))
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("scale", ["smoke", "full"])
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_every_recipe_trains_two_steps(tmp_path: Path, name: str, scale: str, precision: str, folder: Path) -> None:
+    options = {"data": str(folder), "epochs": 1, "batch_size": 8, "perceptual_weight": 0.0, "pretrain_epochs": 0}
+    options |= {"square": 0, "crops_per_image": 1}
+    recipe = tiny(name, scale, **options)
+    rows = read_csv(
+        training.train(recipe, tmp_path / "run", Compute(device="cpu", precision=precision)) / "metrics.csv"
+    )
+    assert rows[-1]["step"] >= 2 and all(math.isfinite(row["g_loss"]) for row in rows)
+    assert ("d_loss" in rows[-1]) == bool(recipe.adversarial_weight)
+
+
+def test_two_stages(tmp_path: Path) -> None:
+    recipe = tiny("srgan", epochs=3, pretrain_epochs=2, adversarial_weight=1.0)
+    run = training.train(recipe, tmp_path / "run")
+    rows = read_csv(run / "metrics.csv")
+    assert ["d_loss" in row for row in rows] == [row["epoch"] > 2 for row in rows]
+    rates = [row["lr"] for row in rows]
+    second = rates[next(i for i, row in enumerate(rows) if row["epoch"] > 2) :]
+    assert rates[0] == recipe.learning_rate and second[0] == recipe.adversarial_learning_rate
+    steps = [load_generator(run / name)[2]["step"] for name in ("pretrained.safetensors", "best.safetensors")]
+    per_epoch = rows[-1]["step"] / 3
+    assert steps[0] <= 2 * per_epoch and steps[1] == 3 * per_epoch, "the second stage keeps its last generator"
+
+
+def test_the_first_stage_alone(tmp_path: Path) -> None:
+    run = training.train(tiny("srgan", epochs=1, pretrain_epochs=5), tmp_path / "run")
+    assert all("d_loss" not in row for row in read_csv(run / "metrics.csv"))
+    assert not (run / "pretrained.safetensors").exists()
+
+
+def test_pairs_of_the_data_set_are_used_as_they_are(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for i in range(20):
+        clean = torch.from_numpy(rng.random((1, 3, 32, 32), dtype=np.float32))
+        write(tmp_path / "pairs" / "color" / f"{i}.png", clean)
+        write(tmp_path / "pairs" / "gray" / f"{i}.png", 1 - clean)
+    recipe = tiny("pix2pix", data=str(tmp_path / "pairs"), epochs=1)
+    seen = []
+    network = recipe.generator()
+    network.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+    object.__setattr__(recipe, "generator", lambda: network)
+    training.train(recipe, tmp_path / "run", Compute(device="cpu"))
+    images = recipe.images("train")
+    negatives = torch.stack([255 - images[i] for i in range(len(images))]).float() / 255
+    crop = seen[0][0].detach()
+    turned = [torch.rot90(flipped, k, (1, 2)) for flipped in (crop, crop.flip(2)) for k in range(4)]
+    assert any(torch.allclose(one, other, atol=1e-6) for one in turned for other in negatives)
 
 
 def test_a_run_is_not_overwritten_unasked_and_resume_wants_the_same_recipe(tmp_path: Path) -> None:
