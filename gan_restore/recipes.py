@@ -9,10 +9,11 @@ import dataclasses
 import difflib
 import math
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from gan_restore import baselines
 from gan_restore.baselines import Restorer
@@ -97,6 +98,25 @@ class Recipe:
         """Pixels left out at each border when measuring."""
         return 0
 
+    @property
+    def channel(self) -> Literal["RGB", "Y"]:
+        """What PSNR, SSIM and MSE are measured on."""
+        return "RGB"
+
+    @property
+    def factor(self) -> int:
+        """How many times larger the restored image is a side; clean test images are cut to multiples of it."""
+        return 1
+
+    @property
+    def input_name(self) -> str:
+        """What `as_input` is called in tables and figures."""
+        return "degraded input"
+
+    def as_input(self, degraded: Tensor) -> Tensor:
+        """The input in the clean image's size, which every restorer must beat."""
+        return degraded
+
     def degradation(self) -> Degradation:
         """The damage this system undoes."""
         raise NotImplementedError
@@ -112,6 +132,13 @@ class Recipe:
     def baselines(self) -> dict[str, Restorer]:
         """The classical restorers for this damage, by name."""
         raise NotImplementedError
+
+    def oracles(self) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
+        """Restorers (degraded, mask) -> restored that are told where the damage is, by name: no competitors.
+
+        Recipes that have any need a degradation that has `with_mask`.
+        """
+        return {}
 
     def images(self, part: Part, *, skip_unreadable: bool = False) -> Images:
         """The clean images of a part of this recipe's data.
