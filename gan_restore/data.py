@@ -59,6 +59,7 @@ class Images(Dataset):
     names: list[str]
     source: str
     unreadable: dict[Path, str] = field(default_factory=dict)
+    degraded: Sequence[np.ndarray] | None = None
 
     def __len__(self) -> int:
         return len(self.arrays)
@@ -76,6 +77,11 @@ class Images(Dataset):
         height, width = image.shape[-2:]
         top, left = (max(0, (side - crop) // 2) if crop else 0 for side in (height, width))
         return image[..., top : top + (crop or height), left : left + (crop or width)].contiguous()
+
+    def pair(self, index: int, size: int = 0, crop: int = 0) -> tuple[Tensor, Tensor | None]:
+        """`clean`, and the damaged image prepared alike, or None where the data set has none of its own."""
+        damaged = Images(self.degraded, self.names, self.source) if self.degraded is not None else None
+        return self.clean(index, size, crop), damaged.clean(index, size, crop) if damaged else None
 
 
 def _with_channels(array: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from torch import Tensor
 from gan_restore.files import writing
 
 Box = tuple[int, int, int]  # left, top, side of a zoomed square in pixels
-COLOURS = {"input": "#9aa0a6", "classical": "#4c78a8", "learned": "#e4572e"}
+COLOURS = {"input": "#9aa0a6", "classical": "#4c78a8", "learned": "#e4572e", "oracle": "#b8a9d9"}
 
 
 def save(figure: Figure, path: str | Path) -> Figure:
@@ -124,8 +124,9 @@ def scores_chart(rows: Sequence[Mapping], title: str = "") -> Figure:
         axis.set_xlabel(label)
         axis.margins(x=0.16)
         axis.spines[["top", "right"]].set_visible(False)
-    handles = [Rectangle((0, 0), 1, 1, color=colour) for colour in COLOURS.values()]
-    axes[0, 0].legend(handles, COLOURS, fontsize=8, loc="lower right")
+    kinds = [kind for kind in COLOURS if any(row["kind"] == kind for row in rows)]
+    handles = [Rectangle((0, 0), 1, 1, color=COLOURS[kind]) for kind in kinds]
+    axes[0, 0].legend(handles, kinds, fontsize=8, loc="lower right")
     figure.suptitle(title or f"{rows[0]['data']}, {rows[0]['n_images']} images", fontsize=12)
     return figure
 

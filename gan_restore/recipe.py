@@ -133,6 +133,11 @@ class Recipe:
         """Whether a stage on the pixel loss alone comes before the adversarial one."""
         return 0 < self.pretrain_epochs < self.epochs and (self.adversarial_weight > 0 or self.perceptual_weight > 0)
 
+    @property
+    def input_name(self) -> str:
+        """What `as_input` is called in tables and figures."""
+        return "bicubic enlargement" if self.factor > 1 else "degraded input"
+
     def as_input(self, degraded: Tensor) -> Tensor:
         """The degraded image at the size of the clean one: what every restorer must beat."""
         return degraded
@@ -154,7 +159,10 @@ class Recipe:
         raise NotImplementedError
 
     def oracles(self) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
-        """Restorers that are told more than there is to see: (degraded, mask of the damage) -> restored."""
+        """Restorers (degraded, mask) -> restored that are told where the damage is, by name: no competitors.
+
+        Recipes that have any need a degradation that has `with_mask`.
+        """
         return {}
 
     def images(self, part: Part, *, skip_unreadable: bool = False) -> Images:

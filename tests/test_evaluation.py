@@ -1,16 +1,81 @@
+import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from conftest import tiny
+import torch.nn.functional as F
+from conftest import ODD, tiny
 
 from gan_restore import evaluation, training
 from gan_restore.baselines import unchanged
-from gan_restore.evaluation import Contender, Pair, evaluate, make_pairs, restore_all, score
+from gan_restore.data import Images
+from gan_restore.evaluation import (
+    Contender,
+    Pair,
+    as_text,
+    best,
+    contenders,
+    evaluate,
+    make_pairs,
+    restore_all,
+    score,
+)
+from gan_restore.figures import scores_chart
 from gan_restore.files import UserError
-from gan_restore.metrics import psnr
+from gan_restore.metrics import luma, psnr
+from gan_restore.recipes import UnetDenoiser
 
-FIELDS = {"restorer", "kind", "data", "n_images", "psnr", "ssim", "mse", "channel", "crop_border"}
+FIELDS = {"restorer", "kind", "data", "n_images", "psnr", "ssim", "mse", "channel", "crop_border", "range"}
+FIELDS |= {"normalised_psnr", "estimated_mos", "mean_shift", "damage", "seed", "seconds_per_image"}
+
+
+@dataclass(frozen=True)
+class Halved(UnetDenoiser):
+    """A stand-in for super-resolution: the damaged image has half the side; measured on Y."""
+
+    factor, channel, crop_border, input_name = 2, "Y", 2, "nearest"
+
+    def degradation(self):
+        return lambda clean, generator: F.avg_pool2d(clean, 2)
+
+    def as_input(self, degraded):
+        return F.interpolate(degraded, scale_factor=2)
+
+    def baselines(self):
+        return {"bilinear": lambda x: F.interpolate(x, scale_factor=2, mode="bilinear")}
+
+
+class Dot:
+    """A stand-in for scratches: one white block whose place depends on the seed."""
+
+    def with_mask(self, clean, generator):
+        mask = torch.zeros_like(clean[:, :1])
+        top = int(torch.randint(clean.shape[-2] - 4, (), generator=generator))
+        mask[..., top : top + 4, 3:7] = 1
+        return torch.where(mask > 0, 1.0, clean), mask
+
+    def __call__(self, clean, generator):
+        return self.with_mask(clean, generator)[0]
+
+
+@dataclass(frozen=True)
+class Dotted(UnetDenoiser):
+    def degradation(self):
+        return Dot()
+
+    def baselines(self):
+        return {"unchanged": unchanged}
+
+    def oracles(self):
+        return {"gray where damaged": lambda degraded, mask: torch.where(mask > 0, 0.5, degraded)}
+
+
+def some_images(*sizes: tuple[int, int], **options: object) -> Images:
+    rng = np.random.default_rng(0)
+    arrays = [rng.integers(0, 200, (*size, 3), dtype=np.uint8) for size in sizes]
+    return Images(arrays, [str(i) for i in range(len(sizes))], "some", **options)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +117,7 @@ def test_the_table(run: Path) -> None:
     by_kind = {row["kind"]: row for row in rows}
     assert by_kind["learned"]["psnr"] > by_kind["input"]["psnr"] + 8
     text = evaluation.as_text(rows)
-    assert len(text.splitlines()) == len(rows) + 2 and "astronaut" not in text and "RGB" in text
+    assert len(text.splitlines()) == len(rows) + 3 and "astronaut" not in text and "RGB" in text
 
 
 def test_every_restorer_sees_the_same_damage() -> None:
@@ -71,3 +136,55 @@ def test_a_checkpoint_of_somebodys_data_wants_to_be_told_what_to_evaluate_on(fol
     assert evaluation.evaluate_checkpoint(run, limit=1)[0]["data"] == "photos (test)"
     with pytest.raises(UserError, match="name the images to evaluate on by --data"):
         evaluation.evaluate_checkpoint(run / "best.safetensors")
+
+
+def test_a_super_resolution_table() -> None:
+    recipe = Halved(image_size=11)
+    pairs = make_pairs(some_images(*ODD), recipe)
+    assert [tuple(pair.clean.shape[-2:]) for pair in pairs] == [(36, 30), (64, 48), (16, 90)]
+    assert all(pair.degraded.shape[-1] * 2 == pair.clean.shape[-1] for pair in pairs)
+    rows = evaluate(contenders(recipe, pairs=pairs), pairs, recipe, "noise")
+    assert [row["restorer"] for row in rows] == ["nearest", "bilinear"]
+    assert {(row["channel"], row["crop_border"]) for row in rows} == {("Y", 2)}
+    inner = (..., slice(2, -2), slice(2, -2))
+    expected = [psnr(luma(recipe.as_input(pair.degraded))[inner], luma(pair.clean)[inner]).item() for pair in pairs]
+    assert rows[0]["psnr"] == pytest.approx(np.mean(expected))
+    assert rows[0]["normalised_psnr"] == 1
+    smooth = score([recipe.baselines()["bilinear"](pair.degraded) for pair in pairs], pairs, 2, "Y")["psnr"]
+    assert rows[1]["normalised_psnr"] == pytest.approx(np.mean(np.divide(smooth, expected)), rel=1e-5)
+    assert "; Y, range [0, 1], 2 pixels of border left out" in as_text(rows)
+
+
+def test_a_colour_cast_stands_in_the_table() -> None:
+    recipe, clean = Halved(image_size=11), torch.full((1, 3, 16, 16), 0.5)
+    pairs = [Pair("a", clean, F.avg_pool2d(clean, 2))]
+    red = torch.tensor([0.1, 0, 0])[:, None, None]
+    rows = evaluate([Contender("red", "classical", lambda x: recipe.as_input(x) + red)], pairs, recipe, "gray")
+    assert rows[0]["mean_shift"] == pytest.approx([25.5, 0, 0], abs=1e-4)
+    assert rows[0]["estimated_mos"] == 4 and 31 < rows[0]["psnr"] < 37 and "+25.5" in as_text(rows)
+
+
+def test_oracles_are_told_the_mask_and_marked() -> None:
+    recipe = Dotted(image_size=11)
+    images = some_images((16, 12), (14, 13), (16, 12))
+    pairs = make_pairs(images, recipe)
+    again = make_pairs(images, dataclasses.replace(recipe), limit=2)
+    assert all(torch.equal(a.mask, b.mask) for a, b in zip(pairs, again, strict=False))
+    assert all(pair.mask.sum() == 16 and (pair.degraded[:, :1][pair.mask > 0] == 1).all() for pair in pairs)
+    assert "oracle" not in [contender.kind for contender in contenders(recipe)]
+    rows = evaluate(contenders(recipe, pairs=pairs), pairs, recipe, "dots")
+    assert best(rows, "oracle")["psnr"] > best(rows, "classical")["psnr"] == best(rows, "input")["psnr"]
+    marked = [line for line in as_text(rows).splitlines() if "oracle: knows the mask" in line]
+    assert len(marked) == 1 and marked[0].startswith("gray where damaged")
+    scores_chart(rows)
+    with pytest.raises(ValueError):
+        best(rows, "learned")
+
+
+def test_a_data_sets_own_damage_is_taken() -> None:
+    images = some_images((16, 12), (20, 13))
+    images = dataclasses.replace(images, degraded=[255 - array for array in images.arrays])
+    pairs = make_pairs(images, Dotted(image_size=11), crop=14)
+    assert all(torch.allclose(pair.degraded, 1 - pair.clean) and pair.mask is None for pair in pairs)
+    assert pairs[1].clean.shape == (1, 3, 14, 13)
+    assert [row.kind for row in contenders(Dotted(image_size=11), pairs=pairs)] == ["input", "classical"]

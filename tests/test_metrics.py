@@ -1,8 +1,20 @@
+import numpy as np
 import pytest
 import torch
+from skimage.color import rgb2ycbcr
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
 
-from gan_restore.metrics import PSNR_CAP, mse, psnr, ssim
+from gan_restore.metrics import (
+    NORMALISED_PSNR_CAP,
+    PSNR_CAP,
+    estimated_mos,
+    luma,
+    mean_shift,
+    mse,
+    normalised_psnr,
+    psnr,
+    ssim,
+)
 
 SIZES = [(37, 31), (64, 64), (11, 40)]
 
@@ -31,3 +43,32 @@ def test_equal_images() -> None:
 def test_too_small_for_ssim() -> None:
     with pytest.raises(ValueError, match="at least 11 x 11"):
         ssim(torch.rand(1, 3, 8, 30), torch.rand(1, 3, 8, 30))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_luma_is_scikit_images(size: tuple[int, int]) -> None:
+    image = torch.rand(2, 3, *size)
+    expected = rgb2ycbcr(image.permute(0, 2, 3, 1).double().numpy())[..., 0] / 255
+    np.testing.assert_allclose(luma(image)[:, 0].numpy(), expected, atol=1e-6)
+
+
+def test_the_mean_shift_finds_a_cast_that_luma_does_not() -> None:
+    clean = torch.full((2, 3, 9, 12), 0.5)
+    cast = clean.clone()
+    cast[1, 0] += 10 / 255
+    cast[1, 1] -= 10 / 255 * 65.481 / 128.553
+    assert mean_shift(cast, clean)[0].abs().max() == 0
+    assert mean_shift(cast, clean)[1].tolist() == pytest.approx([10, -5.094, 0], abs=1e-3)
+    assert (luma(cast) - luma(clean)).abs().max() < 1e-6
+
+
+def test_the_normalised_psnr_is_a_ratio_with_a_largest_value() -> None:
+    restored, degraded = torch.tensor([30.0, 20.0, 90.0, 5.0]), torch.tensor([20.0, 20.0, 20.0, 0.0])
+    expected = [1.5, 1, NORMALISED_PSNR_CAP, NORMALISED_PSNR_CAP]
+    assert normalised_psnr(restored, degraded).tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_estimated_opinion(dtype: torch.dtype) -> None:
+    values = torch.tensor([PSNR_CAP, 37.1, 37, 31.1, 31, 25.1, 25, 20.1, 20, 3], dtype=dtype)
+    assert estimated_mos(values).tolist() == [5, 5, 4, 4, 3, 3, 2, 2, 1, 1]
