@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from gan_restore.baselines import Restorer
-from gan_restore.checkpoints import load_generator
+from gan_restore.checkpoints import PRETRAINED, load_generator
 from gan_restore.data import Images, Part
 from gan_restore.degradations import random_seed, seeded
 from gan_restore.devices import Compute
@@ -132,8 +132,8 @@ def score(
     return scores
 
 
-def contenders(recipe: Recipe, learned: Restorer | None = None, pairs: Sequence[Pair] = ()) -> list[Contender]:
-    """The degraded input, every classical restorer for this damage, and the learned one if it is given.
+def contenders(recipe: Recipe, pairs: Sequence[Pair] = ()) -> list[Contender]:
+    """The degraded input and every classical restorer for this damage.
 
     Args:
         pairs: with these, the oracles take part too, if the damage of every pair is known.
@@ -142,7 +142,7 @@ def contenders(recipe: Recipe, learned: Restorer | None = None, pairs: Sequence[
     rows += [Contender(name, "classical", restore) for name, restore in recipe.baselines().items()]
     if pairs and all(pair.mask is not None for pair in pairs):
         rows += [Contender(name, "oracle", restore) for name, restore in recipe.oracles().items()]
-    return rows + ([Contender(recipe.name, "learned", learned)] if learned else [])
+    return rows
 
 
 def evaluate(
@@ -168,7 +168,7 @@ def evaluate(
 
     Example:
         >>> pairs = make_pairs(recipe.images("test"), recipe)
-        >>> evaluate(contenders(recipe, pairs=pairs), pairs, recipe, "test photos")
+        >>> evaluate(contenders(recipe, pairs), pairs, recipe, "test photos")
     """
     if not pairs:
         raise UserError("no test images to evaluate on")
@@ -226,6 +226,23 @@ def on_device(generator: nn.Module, compute: Compute | None = None) -> Restorer:
     return restore
 
 
+def trained(path: str | Path, compute: Compute | None = None) -> list[Contender]:
+    """The generator of a checkpoint or run folder; of a run of two stages, that of the first stage before it.
+
+    Raises:
+        UserError: if there is no checkpoint.
+
+    Example:
+        >>> evaluate(contenders(recipe, pairs) + trained("runs/srgan-smoke"), pairs, recipe, "test photos")
+    """
+    generator, recipe, _ = load_generator(path)
+    rows = [Contender(recipe.name, "learned", on_device(generator, compute))]
+    if (Path(path) / PRETRAINED).is_file():
+        first = on_device(load_generator(Path(path) / PRETRAINED)[0], compute)
+        rows.insert(0, Contender(f"{recipe.name}, pixel loss only", "learned", first))
+    return rows
+
+
 def evaluate_checkpoint(
     path: str | Path,
     data: str | None = None,
@@ -240,7 +257,7 @@ def evaluate_checkpoint(
     Raises:
         UserError: if the checkpoint or the data cannot be read.
     """
-    generator, recipe, facts = load_generator(path)
+    _, recipe, facts = load_generator(path)
     recipe = dataclasses.replace(recipe, data=data or recipe.data)
     if recipe.data is None and facts.get("own_data"):
         raise UserError(f"{path} was trained on a data set of its own; name the images to evaluate on by --data")
@@ -248,8 +265,7 @@ def evaluate_checkpoint(
         raise UserError(f"limit must be at least 0, not {limit}")
     images = recipe.images(part, skip_unreadable=skip_unreadable)
     pairs = make_pairs(images, recipe, limit)
-    learned = on_device(generator, compute)
-    return evaluate(contenders(recipe, learned, pairs), pairs, recipe, f"{images.source} ({part})")
+    return evaluate(contenders(recipe, pairs) + trained(path, compute), pairs, recipe, f"{images.source} ({part})")
 
 
 def as_text(rows: Sequence[Row]) -> str:

@@ -143,7 +143,7 @@ def test_a_super_resolution_table() -> None:
     pairs = make_pairs(some_images(*ODD), recipe)
     assert [tuple(pair.clean.shape[-2:]) for pair in pairs] == [(36, 30), (64, 48), (16, 90)]
     assert all(pair.degraded.shape[-1] * 2 == pair.clean.shape[-1] for pair in pairs)
-    rows = evaluate(contenders(recipe, pairs=pairs), pairs, recipe, "noise")
+    rows = evaluate(contenders(recipe, pairs), pairs, recipe, "noise")
     assert [row["restorer"] for row in rows] == ["nearest", "bilinear"]
     assert {(row["channel"], row["crop_border"]) for row in rows} == {("Y", 2)}
     inner = (..., slice(2, -2), slice(2, -2))
@@ -172,7 +172,7 @@ def test_oracles_are_told_the_mask_and_marked() -> None:
     assert all(torch.equal(a.mask, b.mask) for a, b in zip(pairs, again, strict=False))
     assert all(pair.mask.sum() == 16 and (pair.degraded[:, :1][pair.mask > 0] == 1).all() for pair in pairs)
     assert "oracle" not in [contender.kind for contender in contenders(recipe)]
-    rows = evaluate(contenders(recipe, pairs=pairs), pairs, recipe, "dots")
+    rows = evaluate(contenders(recipe, pairs), pairs, recipe, "dots")
     assert best(rows, "oracle")["psnr"] > best(rows, "classical")["psnr"] == best(rows, "input")["psnr"]
     marked = [line for line in as_text(rows).splitlines() if "oracle: knows the mask" in line]
     assert len(marked) == 1 and marked[0].startswith("gray where damaged")
@@ -187,4 +187,11 @@ def test_a_data_sets_own_damage_is_taken() -> None:
     pairs = make_pairs(images, Dotted(image_size=11), crop=14)
     assert all(torch.allclose(pair.degraded, 1 - pair.clean) and pair.mask is None for pair in pairs)
     assert pairs[1].clean.shape == (1, 3, 14, 13)
-    assert [row.kind for row in contenders(Dotted(image_size=11), pairs=pairs)] == ["input", "classical"]
+    assert [row.kind for row in contenders(Dotted(image_size=11), pairs)] == ["input", "classical"]
+
+
+def test_a_run_of_two_stages_shows_both(tmp_path: Path) -> None:
+    rows = evaluation.evaluate_checkpoint(training.train(tiny("srgan"), tmp_path / "run"), limit=1)
+    learned = [row["restorer"] for row in rows if row["kind"] == "learned"]
+    assert learned == ["srgan, pixel loss only", "srgan"]
+    assert rows[0]["restorer"] == "bicubic enlargement" and rows[0]["channel"] == "Y" and rows[0]["crop_border"] == 2
