@@ -158,6 +158,48 @@ def curves(rows: Sequence[Mapping[str, float]], title: str = "Training") -> Figu
     return figure
 
 
+def compare_runs(runs: Mapping[str, Sequence[Mapping[str, float]]], title: str = "") -> Figure:
+    """Several runs in one figure: pixel loss, how sure the discriminator is, PSNR on validation.
+
+    Args:
+        runs: name -> rows of metrics.csv.
+    """
+    panels = {
+        "pixel loss": lambda row: row["pixel"],
+        "D(real) - D(fake)": lambda row: row["d_real"] - row["d_fake"],
+        "PSNR on validation (dB)": lambda row: row["val_psnr"],
+    }
+    needs = ("pixel", "d_real", "val_psnr")
+    figure, axes = new(1, 3, 4, 3.2)
+    for axis, need, (label, value) in zip(axes.flat, needs, panels.items(), strict=True):
+        for name, rows in runs.items():
+            known = [row for row in rows if need in row]
+            axis.plot([row["step"] for row in known], [value(row) for row in known], label=name, marker=_marker(known))
+        axis.set_title(label, fontsize=10)
+        axis.set_xlabel("step")
+        axis.grid(alpha=0.3)
+    axes[0, 0].set_yscale("log")
+    axes[0, 1].set_ylim(-0.2, 1)
+    axes[0, 2].legend(fontsize=8)
+    figure.suptitle(title, fontsize=12)
+    return figure
+
+
+def plane(points: Mapping[str, tuple[float, float]], kinds: Mapping[str, str], title: str = "") -> Figure:
+    """The perception-distortion plane: name -> (PSNR, distance of textures); the best corner is at the bottom right."""
+    figure, axes = new(1, 1, 6.5, 4.2)
+    axis = axes[0, 0]
+    for name, (across, up) in points.items():
+        axis.scatter(across, up, color=COLOURS[kinds[name]], zorder=3)
+        axis.annotate(name, (across, up), xytext=(5, 4), textcoords="offset points", fontsize=8)
+    axis.set_xlabel("PSNR (dB): further right is closer")
+    axis.set_ylabel("distance of textures: lower looks more real")
+    axis.margins(x=0.25, y=0.1)
+    axis.grid(alpha=0.3)
+    figure.suptitle(title, fontsize=12)
+    return figure
+
+
 def _marker(points: Sequence) -> str | None:
     return "o" if len(points) < 15 else None
 
