@@ -246,6 +246,8 @@ class ResidualEncoderDecoder(RestoringNetwork):
         blocks: residual blocks (9, for 256 x 256).
         norm, upsample, residual: as in `Pix2PixUNet`.
         kernel: of the first and last convolution (7).
+        skips: add each scale's features before the halving to those after the upsampling (DRUNet, Zhang et al.
+            2021), so that fine detail, and noise to subtract, need not pass the narrowest place.
     """
 
     def __init__(
@@ -257,26 +259,33 @@ class ResidualEncoderDecoder(RestoringNetwork):
         upsample: Upsampling = "transposed",
         residual: bool = False,
         kernel: int = 7,
+        skips: bool = False,
     ) -> None:
         super().__init__(tanh_range, residual)
-        self.multiple = 2**down
+        self.multiple, self.skips = 2**down, skips
         channels = [width * 2**level for level in range(down + 1)]
         bias, edge = norm == "none", {"padding": kernel // 2, "padding_mode": "replicate"}
-        layers: list[nn.Module] = [nn.Conv2d(3, width, kernel, bias=bias, **edge)]
-        layers += [*normalisation(norm, width), nn.ReLU()]
-        for inside, outside in pairwise(channels):
-            layers += [nn.Conv2d(inside, outside, 3, 2, 1, bias=bias), *normalisation(norm, outside), nn.ReLU()]
-        layers += [ResidualBlock(channels[-1], norm, nn.ReLU) for _ in range(blocks)]
-        for inside, outside in pairwise(channels[::-1]):
-            layers += [upsampling(upsample, inside, outside, 3, bias), *normalisation(norm, outside), nn.ReLU()]
-        self.layers = nn.Sequential(*layers)
+        stage = lambda layer, outside: nn.Sequential(layer, *normalisation(norm, outside), nn.ReLU())  # noqa: E731
+        self.head = stage(nn.Conv2d(3, width, kernel, bias=bias, **edge), width)
+        self.down = nn.ModuleList(stage(nn.Conv2d(a, b, 3, 2, 1, bias=bias), b) for a, b in pairwise(channels))
+        self.blocks = nn.Sequential(*(ResidualBlock(channels[-1], norm, nn.ReLU) for _ in range(blocks)))
+        ups = pairwise(channels[::-1])
+        self.up = nn.ModuleList(stage(upsampling(upsample, a, b, 3, bias), b) for a, b in ups)
         self.out = nn.Conv2d(width, 3, kernel, **edge)
         self.initialise(norm, self.out)
 
     def forward(self, degraded: Tensor) -> Tensor:
         height, width = degraded.shape[-2:]
         padded = pad_to_multiple(2 * degraded - 1, self.multiple).contiguous(memory_format=torch.channels_last)
-        return self.answer(self.out(self.layers(padded))[..., :height, :width], degraded)
+        features = [self.head(padded)]  # N x width x H x W
+        for down in self.down:
+            features.append(down(features[-1]))  # N x (width 2^level) x H / 2^level x W / 2^level
+        restored = self.blocks(features.pop())
+        for up in self.up:
+            restored = up(restored)
+            if self.skips:
+                restored = restored + features.pop()
+        return self.answer(self.out(restored)[..., :height, :width], degraded)
 
 
 class ResidualBlock(nn.Module):

@@ -182,10 +182,12 @@ class EncoderDecoderRecipe(Recipe):
     """How the generator enlarges."""
     kernel: int = 7
     """Side of the first and the last convolution."""
+    skips: bool = False
+    """Add the features before each halving to those after the upsampling."""
 
     def generator(self) -> nn.Module:
         return ResidualEncoderDecoder(
-            self.width, self.down, self.blocks, self.norm, self.upsample, self.residual, self.kernel
+            self.width, self.down, self.blocks, self.norm, self.upsample, self.residual, self.kernel, self.skips
         )
 
 
@@ -215,6 +217,7 @@ class ResnetGan(EncoderDecoderRecipe):
 
     improved: ClassVar[dict[str, Any]] = {
         **_IMPROVED,
+        "skips": True,
         "upsample": "shuffle",
         "kernel": 3,
         "pixel_loss": "l1",
@@ -258,7 +261,7 @@ class FaceCgan(EncoderDecoderRecipe):
     blocks: int = 0
     upsample: Upsampling = "resize"
 
-    improved: ClassVar[dict[str, Any]] = {**_IMPROVED, "down": 2, "blocks": 8, "kernel": 3}
+    improved: ClassVar[dict[str, Any]] = {**_IMPROVED, "skips": True, "down": 2, "blocks": 8, "kernel": 3}
     scales: ClassVar[dict[Scale, dict[str, Any]]] = {
         "smoke": {**improved, **_SMOKE, "blocks": 4},
         "small": {**improved, "epochs": 10, "val_images": 200},
