@@ -218,7 +218,6 @@ class ResnetGan(EncoderDecoderRecipe):
     improved: ClassVar[dict[str, Any]] = {
         **_IMPROVED,
         "skips": True,
-        "upsample": "shuffle",
         "kernel": 3,
         "pixel_loss": "l1",
         "augment": "dihedral",
