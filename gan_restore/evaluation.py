@@ -18,7 +18,7 @@ from gan_restore.degradations import random_seed, seeded
 from gan_restore.devices import Compute
 from gan_restore.files import UserError
 from gan_restore.images import by_shape
-from gan_restore.metrics import METRICS, estimated_mos, luma, mean_shift, normalised_psnr
+from gan_restore.metrics import METRICS, NORMALISED_PSNR_CAP, estimated_mos, luma, mean_shift, normalised_psnr
 from gan_restore.recipe import Recipe
 
 Kind = Literal["input", "classical", "learned", "oracle"]
@@ -287,7 +287,7 @@ def as_text(rows: Sequence[Row]) -> str:
     lines += [
         f"{first['n_images']} images: {first['data']}; {first['channel']}, range {first['range']}, "
         f"{first['crop_border']} pixels of border left out; {first['damage']}, seed {first['seed']}",
-        "/input: PSNR over that of the input (at most 2); MOS*: opinion estimated from PSNR (1 to 5), nobody was "
+        f"/input: PSNR over that of the input (at most {NORMALISED_PSNR_CAP:g}); MOS*: opinion estimated from PSNR (1 to 5), nobody was "
         "asked; shift: mean of restored - clean in 1/255, RGB, whole image",
     ]
     return "\n".join(lines)

@@ -13,7 +13,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 PSNR_CAP = 100.0
 """An image restored without any error has no finite PSNR; it counts as this many dB."""
 
-NORMALISED_PSNR_CAP = 2.0
+NORMALISED_PSNR_CAP = 4.0
 """The largest normalised PSNR, for the ratio has no bound where the PSNR of the input is near 0 dB."""
 
 

@@ -31,7 +31,6 @@ from gan_restore.generators import (
     ResidualEncoderDecoder,
     SRResNet,
     Upsampling,
-    enlarge,
 )
 from gan_restore.losses import Pixel
 from gan_restore.recipe import Recipe, Scale
@@ -162,8 +161,11 @@ class Pix2Pix(Recipe):
     def baselines(self) -> dict[str, Restorer]:
         return {
             "median 3x3": baselines.median,
-            "non-local means": baselines.non_local_means,
+            "non-local means": baselines.non_local_means_for_noise,
             "biharmonic, detected scratches": baselines.inpaint_scratches,
+            "biharmonic, then sliding DCT": lambda degraded: baselines.sliding_dct(
+                baselines.inpaint_scratches(degraded)
+            ),
         }
 
     def oracles(self) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
@@ -235,7 +237,17 @@ class ResnetGan(EncoderDecoderRecipe):
         return Classifier([(self.discriminator_width * 2**level, 2) for level in range(4)], kernel=4)
 
     def baselines(self) -> dict[str, Restorer]:
-        return {}
+        blur, noise = self.blur_sigma, self.noise_sigma
+        return {
+            "median 3x3": baselines.median,
+            "total variation": baselines.total_variation,
+            "bilateral": baselines.bilateral,
+            "non-local means": baselines.non_local_means_for_noise,
+            "sliding DCT": lambda degraded: baselines.sliding_dct(degraded, noise),
+            "Wiener": baselines.wiener(blur, 0.1),
+            "Richardson-Lucy": baselines.richardson_lucy(blur, 3),
+            "NLM and DCT, then Wiener": baselines.denoise_and_sharpen(blur, noise),
+        }
 
 
 @dataclass(frozen=True)
@@ -276,7 +288,13 @@ class FaceCgan(EncoderDecoderRecipe):
         return Classifier(convolutions, kernel=4, conditioned=True, grid=4, dense=dense)
 
     def baselines(self) -> dict[str, Restorer]:
-        return {}
+        return {
+            "total variation": baselines.total_variation,
+            "bilateral": baselines.bilateral,
+            "non-local means": baselines.non_local_means_for_noise,
+            "sliding DCT": baselines.sliding_dct,
+            "NLM and DCT, then Wiener": baselines.denoise_and_sharpen(1.0),
+        }
 
 
 @dataclass(frozen=True)
@@ -324,7 +342,7 @@ class Srgan(Recipe):
         return self.enlarge
 
     def as_input(self, degraded: Tensor) -> Tensor:
-        return enlarge(degraded, self.factor).clamp(0, 1)
+        return baselines.bicubic(self.factor)(degraded)
 
     def degradation(self) -> Degradation:
         if self.factor not in (2, 4):
@@ -342,4 +360,4 @@ class Srgan(Recipe):
         return Classifier(convolutions, dense=[16 * width])
 
     def baselines(self) -> dict[str, Restorer]:
-        return {}
+        return {"Lanczos": baselines.lanczos(self.factor), "back-projection": baselines.back_projection(self.factor)}
