@@ -287,7 +287,7 @@ def as_text(rows: Sequence[Row]) -> str:
     lines += [
         f"{first['n_images']} images: {first['data']}; {first['channel']}, range {first['range']}, "
         f"{first['crop_border']} pixels of border left out; {first['damage']}, seed {first['seed']}",
-        f"/input: PSNR over that of the input (at most {NORMALISED_PSNR_CAP:g}); MOS*: opinion estimated from PSNR (1 to 5), nobody was "
-        "asked; shift: mean of restored - clean in 1/255, RGB, whole image",
+        f"/input: PSNR over that of the input (at most {NORMALISED_PSNR_CAP:g}); MOS*: opinion estimated from "
+        "PSNR, 1 to 5, nobody was asked; shift: mean of restored - clean in 1/255, RGB, whole image",
     ]
     return "\n".join(lines)

@@ -1,8 +1,14 @@
+from pathlib import Path
+
 import pytest
 import torch
+from conftest import ODD
+from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
+from torchvision.models import vgg19
 
-from gan_restore.losses import discriminator_loss, generator_loss, pixel_loss, probability
+from gan_restore.files import UserError
+from gan_restore.losses import PerceptualLoss, discriminator_loss, generator_loss, pixel_loss, probability
 
 KINDS = ["bce", "least-squares", "hinge"]
 
@@ -39,3 +45,67 @@ def test_beliefs_are_in_range_and_undecided_in_the_middle(kind: str) -> None:
 def test_pixel_losses() -> None:
     a, b = torch.zeros(1, 3, 2, 2), torch.full((1, 3, 2, 2), 0.5)
     assert pixel_loss(a, b, "mse").item() == 0.25 and pixel_loss(a, b, "l1").item() == 0.5
+
+
+@pytest.fixture(scope="module")
+def vgg_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """VGG19's layout filled with random weights: only the machinery is tested, and no photo is judged by it."""
+    torch.manual_seed(0)
+    with torch.device("meta"):
+        shapes = {name: tensor.shape for name, tensor in vgg19().state_dict().items() if "features" in name}
+    # One random kernel for each output, shared by all inputs, keeps the file small.
+    state = {
+        name: torch.randn(shape[0], 1, *shape[2:]).div(9 * shape[1] ** 0.5).expand(shape)
+        if len(shape) == 4
+        else 0.1 * torch.rand(shape)
+        for name, shape in shapes.items()
+    }
+    path = tmp_path_factory.mktemp("weights") / "vgg19-dcbb9e9d.pth"
+    torch.save(state, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def perceptual(vgg_file: Path) -> PerceptualLoss:
+    return PerceptualLoss(vgg_file)
+
+
+@pytest.mark.parametrize("size", ODD)
+def test_the_perceptual_loss_teaches_the_image_and_nothing_else(
+    perceptual: PerceptualLoss, size: tuple[int, int]
+) -> None:
+    clean, restored = torch.rand(2, 3, *size), torch.rand(2, 3, *size, requires_grad=True)
+    assert perceptual(clean, clean).item() == 0
+    loss = perceptual(restored, clean)
+    loss.backward()
+    assert loss.item() > 0 and restored.grad.isfinite().all() and restored.grad.abs().amax((1, 2, 3)).min() > 0
+    assert not any(weight.requires_grad for weight in perceptual.parameters()) and not perceptual.training
+
+
+def test_the_perceptual_loss_by_hand(perceptual: PerceptualLoss, vgg_file: Path) -> None:
+    network = vgg19()
+    network.load_state_dict(torch.load(vgg_file), strict=False)
+    convolutions = [layer for layer in network.features if isinstance(layer, nn.Conv2d)]
+    own = [layer for layer in perceptual.features if isinstance(layer, nn.Conv2d)]
+    assert len(own) == len(convolutions) == 16, "the fourth convolution of the fifth block is VGG19's last"
+    assert isinstance(perceptual.features[-1], nn.ReLU)
+    images = torch.rand(2, 1, 3, 32, 48)
+    mean, std = (torch.tensor(x)[:, None, None] for x in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+    with torch.no_grad():
+        seen = [network.features[:-1]((image - mean) / std) for image in images]
+    expected = ((seen[0] - seen[1]) / 12.75).square().mean().item()
+    assert expected > 0 and perceptual(*images).item() == pytest.approx(expected, rel=0.03)  # 0.006, not 0.00615
+
+
+def test_the_perceptual_loss_is_never_random(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+
+    def no_network(*args: object, **options: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(torch.hub, "urlopen", no_network)
+    with pytest.raises(UserError, match=r"cannot download .*put it at .*checkpoints.vgg19-dcbb9e9d.pth"):
+        PerceptualLoss()
+    torch.save({"features.0.weight": torch.zeros(3)}, tmp_path / "other.pth")
+    with pytest.raises(UserError, match=r"other.pth does not hold the weights of VGG19"):
+        PerceptualLoss(tmp_path / "other.pth")
