@@ -23,6 +23,7 @@ from gan_restore.images import quantise, to_bytes, to_tensor
 
 Degradation = Callable[[Tensor, torch.Generator], Tensor]
 Range = float | tuple[float, float]
+_AT_ONCE = 4  # images in one convolution: more do not fit into a processor's cache and take longer
 
 
 def seeded(seed: int, device: torch.device | str = "cpu") -> torch.Generator:
@@ -102,7 +103,7 @@ class SaltAndPepper(Settings):
         draw = torch.rand(clean.shape[0], 1, *clean.shape[2:], generator=generator, device=clean.device)
         white = draw < self.density * self.salt
         black = (draw >= self.density * self.salt) & (draw < self.density)
-        return clean.masked_fill(white, 1.0).masked_fill(black, 0.0)
+        return clean.masked_fill(white, 1.0).masked_fill_(black, 0.0)
 
 
 @dataclass(frozen=True, repr=False)
@@ -121,7 +122,8 @@ class GaussianNoise(Settings):
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         sigma = drawn(self.sigma, len(clean), generator)
         noise = torch.randn(clean.shape, generator=generator, device=clean.device)
-        return (clean + sigma * noise).clamp(0, 1)
+        # In place: in batches, new memory costs more than the sums.
+        return noise.mul_(sigma).add_(clean).clamp_(0, 1)
 
 
 @dataclass(frozen=True, repr=False)
@@ -138,20 +140,23 @@ class GaussianBlur(Settings):
         self.check("sigma", 0)
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
-        count, channels, height, width = clean.shape
+        count, channels = clean.shape[:2]
         radius = math.ceil(3 * ends(self.sigma)[1])
         sigma = drawn(self.sigma, count, generator).view(-1, 1).clamp(min=1e-3)  # 0 leaves the image as it is
         taps = torch.arange(-radius, radius + 1, device=clean.device)
         kernel = torch.exp(-0.5 * (taps / sigma) ** 2) * (taps.abs() <= (3 * sigma).ceil())
         kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(channels, 0)
-        planes = clean.reshape(1, count * channels, height, width)  # a group of the convolution for each plane
-        sides = (
-            (kernel[:, None, None], (radius, radius, 0, 0)),
-            (kernel[:, None, :, None], (0, 0, radius, radius)),
-        )
-        for weights, pad in sides:
-            planes = F.conv2d(F.pad(planes, pad, mode="replicate"), weights, groups=count * channels)
-        return planes.view_as(clean).clamp(0, 1)
+        parts = zip(clean.split(_AT_ONCE), kernel.split(_AT_ONCE * channels), strict=True)
+        return torch.cat([_convolved(part, kernels, radius) for part, kernels in parts])
+
+
+def _convolved(images: Tensor, kernels: Tensor, radius: int) -> Tensor:
+    """Each channel of each image convolved with its own kernel, along rows and along columns."""
+    planes = images.reshape(1, len(kernels), *images.shape[2:])  # a group of the convolution for each
+    sides = ((kernels[:, None, None], (radius, radius, 0, 0)), (kernels[:, None, :, None], (0, 0, radius, radius)))
+    for weights, pad in sides:
+        planes = F.conv2d(F.pad(planes, pad, mode="replicate"), weights, groups=len(kernels))
+    return planes.reshape(images.shape).clamp_(0, 1)
 
 
 def _resize(images: Tensor, size: tuple[int, int]) -> Tensor:

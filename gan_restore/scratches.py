@@ -87,8 +87,7 @@ class Scratches(Settings):
             _splat(keys, self._strokes(draw, density, clean, generator))
         _splat(keys, self._specks(clean, generator))
         cover, brightness = _unpack(keys)
-        degraded = stained + cover * (brightness - stained)
-        return degraded.clamp(0, 1), torch.maximum(cover, blots)
+        return stained.lerp(brightness, cover).clamp_(0, 1), torch.maximum(cover, blots)
 
     def _look(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Opacity and brightness of `count` marks, count x 1 each."""
@@ -141,7 +140,7 @@ class Scratches(Settings):
         tone = drawn(self.brightness, count, generator)
         dark = _uniform(0, 1, tone.shape, generator) < self.dark
         tint = torch.cat([1 - part * brown for part in (0, 0.4, 1)], 1) * torch.where(dark, 1 - tone, tone)
-        return clean + cover * (tint - clean), cover
+        return clean.lerp(tint, cover), cover
 
 
 Draw = Callable[[Tensor, torch.Generator], tuple[Tensor, Tensor, Tensor]]
@@ -303,7 +302,7 @@ class ScratchOverlay(Settings):
         cover = torch.cat([_crop(scans, size, chance) for chance in chances]).to(clean.device)
         # The black of a scan is never quite black; without this its noise would cover everything a little.
         cover = ((cover - 0.06) / 0.94).clamp(0, 1) * drawn(self.opacity, len(clean), generator)
-        return clean + cover * (1 - clean), cover
+        return clean.lerp(torch.ones_like(cover), cover), cover
 
 
 @lru_cache(maxsize=4)

@@ -1,0 +1,127 @@
+"""How fast photos are damaged: one by one against in batches, and bicubic downsampling against Pillow's.
+
+    python benchmarks/degradations.py
+
+Photos are crops of one inside scikit-image. The two sides of a line are measured in turns within one run, and the
+best time of each counts; with one thread it is the processor's time. So other work on the machine disturbs little.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import skimage.data
+import torch
+import torch.nn.functional as F
+import tyro
+from PIL import Image
+from torch import Tensor
+
+from gan_restore.degradations import (
+    JPEG,
+    BlindFace,
+    Compose,
+    Degradation,
+    Downsample,
+    GaussianBlur,
+    GaussianNoise,
+    LowResolution,
+    SaltAndPepper,
+    seeded,
+)
+from gan_restore.images import to_bytes, to_tensor, write
+from gan_restore.scratches import Scratches, ScratchOverlay
+
+
+@dataclass
+class Options:
+    device: str = "cpu"
+    """Where the batches are; bicubic is compared on the CPU, where Pillow is."""
+    size: int = 256
+    """Side of the square photos in pixels."""
+    batch: int = 16
+    """Photos in a batch."""
+    rounds: int = 15
+    """Measurements of each side."""
+
+
+def main(options: Options) -> None:
+    batch = photos(options.batch, options.size)
+    with tempfile.TemporaryDirectory() as folder:
+        for i in range(3):
+            mask = Scratches().with_mask(torch.zeros(1, 3, 600, 600), seeded(i))[1]
+            write(Path(folder) / f"{i}.png", mask.expand(-1, 3, -1, -1))
+        kinds = {
+            "SaltAndPepper()": SaltAndPepper(),
+            "GaussianNoise((0, 0.1))": GaussianNoise((0, 0.1)),
+            "GaussianBlur(1)": GaussianBlur(1),
+            "GaussianBlur((0.5, 3))": GaussianBlur(),
+            "Downsample(2)": Downsample(2),
+            "LowResolution((2, 4))": LowResolution(),
+            "JPEG((10, 60))": JPEG(),
+            "BlindFace()": BlindFace(),
+            "Scratches()": Scratches(),
+            "ScratchOverlay(...)": ScratchOverlay(folder),
+            "Compose(Scratches(), GaussianNoise(0.02))": Compose(Scratches(), GaussianNoise(0.02)),
+        }
+        size = f"{options.size} x {options.size}"
+        print(f"{torch.get_num_threads()} thread(s), {options.device}, photos of {size} pixels\n")
+        print(f"| degradation | one by one, photos/s | in batches of {options.batch}, photos/s | ratio |")
+        print("|---|---|---|---|")
+        on_device = batch.to(options.device)
+        for name, damage in kinds.items():
+            generator = seeded(0, options.device)
+            alone, together = (
+                partial(one_by_one, damage, on_device, generator),
+                partial(damage, on_device, generator),
+            )
+            report(name, alone, together, options)
+    print("\n| bicubic downsampling x2 | Pillow, photos/s | uint8 batch, photos/s | ratio |\n|---|---|---|---|")
+    report("uint8 -> uint8", *bicubic(to_bytes(batch)), options)
+
+
+def photos(count: int, size: int) -> Tensor:
+    """Crops of one photo at different places, count x 3 x size x size."""
+    photo = to_tensor(skimage.data.astronaut())
+    spare = [side - size for side in photo.shape[2:]]
+    corners = torch.rand(count, 2, generator=seeded(0)).mul(torch.tensor(spare)).int().tolist()
+    return torch.cat([photo[..., top : top + size, left : left + size] for top, left in corners])
+
+
+def one_by_one(damage: Degradation, batch: Tensor, generator: torch.Generator) -> list[Tensor]:
+    return [damage(image, generator) for image in batch.split(1)]
+
+
+def bicubic(pixels: Tensor) -> tuple[Callable[[], object], Callable[[], object]]:
+    """Both ways to halve a batch of bytes."""
+    half = pixels.shape[3] // 2, pixels.shape[2] // 2
+    pictures = [Image.fromarray(image.permute(1, 2, 0).contiguous().numpy()) for image in pixels]
+    # The order in memory that decoded photos have anyway, and that torch's fast kernel wants.
+    channels_last = pixels.contiguous(memory_format=torch.channels_last)
+    return (
+        lambda: [picture.resize(half, Image.Resampling.BICUBIC) for picture in pictures],
+        lambda: F.interpolate(channels_last, size=half[::-1], mode="bicubic", antialias=True),
+    )
+
+
+def report(name: str, first: Callable[[], object], second: Callable[[], object], options: Options) -> None:
+    """Print one line of a table."""
+    clock = time.process_time if torch.get_num_threads() == 1 and options.device == "cpu" else time.perf_counter
+    best = [float("inf")] * 2
+    for round_ in range(options.rounds + 1):  # the first warms up
+        for side, run in enumerate((first, second)):
+            start = clock()
+            run()
+            if options.device.startswith("cuda"):
+                torch.cuda.synchronize()
+            if round_:
+                best[side] = min(best[side], clock() - start)
+    rates = [options.batch / seconds for seconds in best]
+    print(f"| `{name}` | {rates[0]:,.0f} | {rates[1]:,.0f} | {rates[1] / rates[0]:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options))
