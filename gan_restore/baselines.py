@@ -277,8 +277,8 @@ def detect_scratches(degraded: Tensor, radius: int = 4) -> Tensor:
 
     Top-hats of the brightness find what is narrower than 2 radius + 1 pixels; what stands out of the texture
     around it enough, or a little and touches such a mark, is taken, with a rim of one pixel. Dust is damage as
-    well, so round marks are kept; half-transparent stains are too wide to be found. Tuned on 10 training faces
-    with `scratches.Scratches` drawn on them.
+    well, so round marks are kept; half-transparent stains are too wide to be found. Tuned on training faces and
+    photos with `scratches.Scratches` drawn on them; in strong texture it takes details for scratches.
 
     Args:
         radius: of the disk that a mark must be narrower than.
@@ -289,7 +289,7 @@ def detect_scratches(degraded: Tensor, radius: int = 4) -> Tensor:
         for tophat in (white_tophat, black_tophat):
             marks = tophat(brightness, disk(radius))
             texture = median_filter(marks[::4, ::4], size=7).repeat(4, axis=0).repeat(4, axis=1)
-            excess = marks - 1.5 * texture[: marks.shape[0], : marks.shape[1]]
+            excess = marks - 6 * texture[: marks.shape[0], : marks.shape[1]]
             found |= apply_hysteresis_threshold(excess, 0.05, 0.1)
         return dilation(found, disk(1))
 
