@@ -16,7 +16,8 @@ from torch import nn
 
 from gan_restore import baselines
 from gan_restore.baselines import Restorer
-from gan_restore.data import Augment, Images, Part, load
+from gan_restore.batches import Augment
+from gan_restore.data import Images, Part, load
 from gan_restore.degradations import Degradation, SaltAndPepper
 from gan_restore.discriminators import DenoisingDiscriminator
 from gan_restore.files import UserError
