@@ -72,10 +72,9 @@ def holds_what_a_fresh_decode_gives(folder: Path, square: int = 0) -> bool:
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
-@pytest.mark.parametrize("square", [0, 24])
-def test_a_build_killed_at_ten_moments_is_never_trusted_wrongly(square: int, folder: Path, monkeypatch) -> None:
+def test_a_build_killed_at_ten_moments_is_never_trusted_wrongly(folder: Path, monkeypatch) -> None:
     monkeypatch.setattr(cache, "_SAVE_EVERY", 0.03)  # so that kills leave half a store, too
-    moments, cut = random.Random(square), 0
+    moments, cut, square = random.Random(0), 0, 24
     for i in range(120):
         shutil.copy(folder / f"photo_{i % 30:02d}.png", folder / f"more_{i}.png")
     started = time.monotonic()
