@@ -174,7 +174,9 @@ def compare_runs(runs: Mapping[str, Sequence[Mapping[str, float]]], title: str =
     for axis, need, (label, value) in zip(axes.flat, needs, panels.items(), strict=True):
         for name, rows in runs.items():
             known = [row for row in rows if need in row]
-            axis.plot([row["step"] for row in known], [value(row) for row in known], label=name, marker=_marker(known))
+            axis.plot(
+                [row["step"] for row in known], [value(row) for row in known], label=name, marker=_marker(known)
+            )
         axis.set_title(label, fontsize=10)
         axis.set_xlabel("step")
         axis.grid(alpha=0.3)

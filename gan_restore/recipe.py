@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor, nn
 
 from gan_restore.baselines import Restorer
-from gan_restore.data import Augment, Images, Part, load
+from gan_restore.batches import Augment
+from gan_restore.data import Images, Part, load
 from gan_restore.degradations import Degradation
 from gan_restore.files import UserError
 from gan_restore.generators import Norm
@@ -131,7 +132,9 @@ class Recipe:
     @property
     def two_stages(self) -> bool:
         """Whether a stage on the pixel loss alone comes before the adversarial one."""
-        return 0 < self.pretrain_epochs < self.epochs and (self.adversarial_weight > 0 or self.perceptual_weight > 0)
+        return 0 < self.pretrain_epochs < self.epochs and (
+            self.adversarial_weight > 0 or self.perceptual_weight > 0
+        )
 
     @property
     def input_name(self) -> str:

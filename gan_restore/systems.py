@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gan_restore import baselines
 from gan_restore.baselines import Restorer
-from gan_restore.data import Augment
+from gan_restore.batches import Augment
 from gan_restore.degradations import (
     JPEG,
     BlindFace,
@@ -141,7 +141,7 @@ class Pix2Pix(Recipe):
 
     improved: ClassVar[dict[str, Any]] = {**_IMPROVED, "dropout": 0.0}
     scales: ClassVar[dict[Scale, dict[str, Any]]] = {
-        "smoke": {**improved, **_SMOKE, "image_size": 96, "levels": 5, "width": 24, "crops_per_image": 60},
+        "smoke": {**improved, **_SMOKE, "image_size": 96, "levels": 4, "learning_rate": 3e-3, "epochs": 10},
         "small": {**improved, "augment": "flip", "epochs": 10, "val_images": 200},
         "full": {},
     }  # fmt: skip
@@ -360,4 +360,7 @@ class Srgan(Recipe):
         return Classifier(convolutions, dense=[16 * width])
 
     def baselines(self) -> dict[str, Restorer]:
-        return {"Lanczos": baselines.lanczos(self.factor), "back-projection": baselines.back_projection(self.factor)}
+        return {
+            "Lanczos": baselines.lanczos(self.factor),
+            "back-projection": baselines.back_projection(self.factor),
+        }

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
+from gan_restore.batches import Batches
 from gan_restore.checkpoints import (
     BEST,
     LAST,
@@ -32,7 +33,7 @@ from gan_restore.checkpoints import (
     save_generator,
     save_state,
 )
-from gan_restore.data import Batches, Images
+from gan_restore.data import Images
 from gan_restore.degradations import random_seed, seeded
 from gan_restore.devices import Compute
 from gan_restore.evaluation import make_pairs, restore_all, score

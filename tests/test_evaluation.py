@@ -194,4 +194,6 @@ def test_a_run_of_two_stages_shows_both(tmp_path: Path) -> None:
     rows = evaluation.evaluate_checkpoint(training.train(tiny("srgan"), tmp_path / "run"), limit=1)
     learned = [row["restorer"] for row in rows if row["kind"] == "learned"]
     assert learned == ["srgan, pixel loss only", "srgan"]
-    assert rows[0]["restorer"] == "bicubic enlargement" and rows[0]["channel"] == "Y" and rows[0]["crop_border"] == 2
+    assert (
+        rows[0]["restorer"] == "bicubic enlargement" and rows[0]["channel"] == "Y" and rows[0]["crop_border"] == 2
+    )

@@ -1,0 +1,149 @@
+"""The layouts of image folders: which damaged image belongs to a clean one, and which part a file belongs to.
+
+These are known, wherever below the given folder their own folders begin:
+
+- **Parts**: folders `train`, `val` (or `valid`, `validation`) and `test`, as in FER2013's folder edition, and
+  DIV2K's `DIV2K_train_HR` and, as the test part, `DIV2K_valid_HR`. A part without a folder is taken from `train`.
+- **Lists**: CelebA's `list_eval_partition.csv` at the top; images are found by their names at any depth.
+- **Pairs**: folders `color` (clean) and `gray` (damaged) side by side, as in HumanFace8000, or `clean` and
+  `degraded` or `damaged`, with files of the same names below them (the suffix may differ).
+- **People**: files named after their folder and numbered, as LFW's `Ada_L/Ada_L_0001.jpg`, stay in one part.
+
+Where no folder and no list decides, a hash of the name does (of the person's, where there is one), so that adding
+files moves none from one part to another.
+"""
+
+import csv
+import hashlib
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from gan_restore.files import UserError
+from gan_restore.images import list_images
+
+Part = Literal["train", "val", "test", "all"]
+
+# DIV2K gives no answers for its own test part, so the field measures on its validation part.
+_PART_FOLDERS = {
+    **{"train": "train", "div2k_train_hr": "train"},
+    **{"val": "val", "valid": "val", "validation": "val"},
+    **{"test": "test", "div2k_valid_hr": "test"},
+}
+_PAIR_FOLDERS = (("color", "gray"), ("clean", "degraded"), ("clean", "damaged"))
+_LIST = "list_eval_partition.csv"
+_LIST_PARTS = {"0": "train", "1": "val", "2": "test"}
+
+
+@dataclass(frozen=True)
+class Item:
+    """A clean image file, its part, and the damaged file that belongs to it, if the data set has one."""
+
+    clean: Path
+    part: Part
+    degraded: Path | None = None
+
+
+def arrange(folder: Path) -> list[Item]:
+    """The images below `folder`, sorted by path; what has no place in the layout is counted and named on stderr.
+
+    Raises:
+        UserError: if there are no images, no pair is whole, or a list of parts lacks an image or cannot be read.
+    """
+    images = list_images(folder)
+    pairs = _pairs(folder, images)
+    # A pair goes by the path that it would have without the two folders.
+    found = pairs or {path.relative_to(folder): (path, None) for path in images}
+    file = folder / _LIST
+    parts = _parts_by_list(file, list(found)) if file.is_file() else _parts_by_path(list(found))
+    placed = [Item(clean, parts[name], degraded) for name, (clean, degraded) in found.items() if name in parts]
+    used = {path for item in placed for path in (item.clean, item.degraded)}
+    left = [str(path.relative_to(folder)) for path in images if path not in used]
+    if left:
+        why = "without a partner of the same name" if pairs else "outside the folders of the parts"
+        print(f"left out {len(left)} of {len(images)} images in {folder}, {why}: {_some(left)}", file=sys.stderr)
+    return placed
+
+
+def part_of(name: str) -> Part:
+    """The part that a file of this name (without folder and suffix) belongs to: 80 % train, 10 % val, 10 % test."""
+    share = int.from_bytes(hashlib.sha256(name.lower().encode()).digest()[:4]) / 2**32
+    return "train" if share < 0.8 else "val" if share < 0.9 else "test"
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+def _parts_by_path(names: list[Path]) -> dict[Path, Part]:
+    """Parts by the outermost folder if there is one for `train`, else by the hash."""
+    folders = {name: _PART_FOLDERS.get(name.parts[0].lower()) if len(name.parts) > 1 else None for name in names}
+    own = set(folders.values()) - {None}
+    if "train" not in own:
+        return {name: part_of(_who(name)) for name in names}
+    parts = {}
+    for name, part in folders.items():
+        if part == "train":
+            hashed = part_of(_who(name))
+            parts[name] = "train" if hashed in own else hashed
+        elif part:
+            parts[name] = part
+    return parts
+
+
+def _who(name: Path) -> str:
+    """The person that a file shows, if it is named after its folder and numbered, else the name of the file."""
+    person = name.parent.name
+    return person if person and re.fullmatch(re.escape(person) + r"_\d{4}", name.stem) else name.stem
+
+
+def _parts_by_list(file: Path, names: list[Path]) -> dict[Path, Part]:
+    try:
+        with file.open(encoding="utf-8", newline="") as lines:
+            listed = {row["image_id"]: _LIST_PARTS[row["partition"]] for row in csv.DictReader(lines)}
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError) as error:
+        raise UserError(
+            f"cannot read {file}: {error}; CelebA's list has the columns image_id,partition (0, 1 or 2)"
+        ) from None
+    unknown = [str(name) for name in names if name.name not in listed]
+    if unknown:
+        raise UserError(
+            f"{file} does not list {len(unknown)} of the {len(names)} images beside it: {_some(unknown)}; "
+            "download the data set again, or move them away"
+        )
+    if len(listed) > len(names):
+        print(f"{len(listed) - len(names)} of the {len(listed)} images in {file} are not there", file=sys.stderr)
+    return {name: listed[name.name] for name in names}
+
+
+def _pairs(folder: Path, images: list[Path]) -> dict[Path, tuple[Path, Path]]:
+    """The clean and the damaged file of each whole pair; empty if the folder holds no pair of folders."""
+    beside = {path.parent for path in images}
+    inside = sorted({place for path in beside for place in (path, *path.parents) if place.is_relative_to(folder)})
+    couples = [
+        (place, place.with_name(damaged))
+        for place in inside
+        for clean, damaged in _PAIR_FOLDERS
+        if place != folder and place.name == clean and place.with_name(damaged).is_dir()
+    ]
+    pairs = {}
+    for clean, damaged in couples:
+        ours, theirs = _by_name(clean), _by_name(damaged)
+        where = clean.parent.relative_to(folder)
+        pairs |= {where / ours[n].relative_to(clean): (ours[n], theirs[n]) for n in ours if n in theirs}
+    if couples and not pairs:
+        raise UserError(
+            f"no image in {couples[0][0]} has a partner of the same name in {couples[0][1]}; rename them"
+        )
+    return pairs
+
+
+def _by_name(side: Path) -> dict[Path, Path]:
+    named: dict[Path, Path] = {}
+    for path in list_images(side):
+        other = named.setdefault(path.relative_to(side).with_suffix(""), path)
+        if other is not path:
+            raise UserError(f"{other} and {path} have the same name, so their partner is unclear; remove one")
+    return named
