@@ -77,11 +77,6 @@ class Images(Dataset):
         damaged = None if self.degraded is None else _prepare(_planes(self.degraded[index]), size, crop)
         return self.clean(index, size, crop), damaged
 
-    def pair(self, index: int, size: int = 0, crop: int = 0) -> tuple[Tensor, Tensor | None]:
-        """`clean`, and the damaged image prepared alike, or None where the data set has none of its own."""
-        damaged = Images(self.degraded, self.names, self.source) if self.degraded is not None else None
-        return self.clean(index, size, crop), damaged.clean(index, size, crop) if damaged else None
-
 
 def _planes(array: np.ndarray) -> Tensor:
     array = array if array.ndim == 3 else np.broadcast_to(array[..., None], (*array.shape, 3))

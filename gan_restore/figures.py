@@ -188,7 +188,7 @@ def compare_runs(runs: Mapping[str, Sequence[Mapping[str, float]]], title: str =
 
 
 def plane(points: Mapping[str, tuple[float, float]], kinds: Mapping[str, str], title: str = "") -> Figure:
-    """The perception-distortion plane: name -> (PSNR, distance of textures); the best corner is at the bottom right."""
+    """The perception-distortion plane: name -> (PSNR, distance of textures), best at the bottom right."""
     figure, axes = new(1, 1, 6.5, 4.2)
     axis = axes[0, 0]
     for name, (across, up) in points.items():

@@ -26,7 +26,7 @@ def load_restorer(checkpoint: str | Path, compute: Compute | None = None) -> Res
 
 
 def restore_photo(photo: Photo, restore: Restorer) -> Photo:
-    """The photo restored: same transparency, gray mode and bit depth; same size, or enlarged by super-resolution."""
+    """The photo restored: same transparency, gray mode and bit depth; larger only by super-resolution."""
     rgb, alpha = restore(photo.rgb), photo.alpha
     if alpha is not None and alpha.shape[-2:] != rgb.shape[-2:]:
         alpha = F.interpolate(alpha, size=rgb.shape[-2:], mode="bicubic", antialias=True).clamp(0, 1)

@@ -264,7 +264,7 @@ class _Run:
         generator.eval()
         restored = restore_all(lambda degraded: generator(degraded.to(self.fabric.device)), self.val_pairs)
         generator.train()
-        scores = score(restored, self.val_pairs, self.recipe.crop_border)
+        scores = score(restored, self.val_pairs, self.recipe.crop_border, self.recipe.channel)
         return {f"val_{name}": float(np.mean(scores[name])) for name in ("psnr", "ssim")}
 
     def _log(self, progress: tqdm, scores: dict[str, float]) -> None:
