@@ -20,7 +20,7 @@ from filelock import FileLock
 from tqdm.auto import tqdm
 
 from gan_restore.files import UserError, writing
-from gan_restore.images import decode, to_square
+from gan_restore.images import decode, name_below, to_square
 
 _FORMAT = 2
 _SAVE_EVERY = 5.0  # seconds between two writes of the manifest: what a killed build loses at most
@@ -94,13 +94,9 @@ def decode_once(
             "free some space or set GAN_RESTORE_CACHE to another folder"
         ) from None
     kept = [i for i, path in enumerate(paths) if path not in unreadable]
-    entries = [manifest["images"][_key(folder, paths[i])][2:] for i in kept]
+    entries = [manifest["images"][name_below(folder, paths[i])][2:] for i in kept]
     images = CachedImages(store / manifest["pixels"], np.array(entries, np.int64).reshape(-1, 5))
     return images, kept, unreadable
-
-
-def _key(folder: Path, path: Path) -> str:
-    return path.relative_to(folder).as_posix()
 
 
 def _build(store: Path, folder: Path, paths: list[Path], square: int) -> tuple[dict, dict[Path, str]]:
@@ -115,7 +111,7 @@ def _build(store: Path, folder: Path, paths: list[Path], square: int) -> tuple[d
             unreadable[path] = f"cannot read the image {path}: {error.strerror}"
             continue
         stamps[path] = [stat.st_size, stat.st_mtime_ns]
-        if known.get(_key(folder, path), [None, None])[:2] != stamps[path]:
+        if known.get(name_below(folder, path), [None, None])[:2] != stamps[path]:
             todo.append(path)
     if not todo:
         return manifest, unreadable
@@ -127,10 +123,10 @@ def _build(store: Path, folder: Path, paths: list[Path], square: int) -> tuple[d
         for path, image in zip(todo, progress, strict=True):
             if isinstance(image, str):
                 unreadable[path] = image
-                known.pop(_key(folder, path), None)
+                known.pop(name_below(folder, path), None)
                 continue
             pixels, file_size = image
-            known[_key(folder, path)] = [*stamps[path], manifest["end"], *pixels.shape[:2], *file_size]
+            known[name_below(folder, path)] = [*stamps[path], manifest["end"], *pixels.shape[:2], *file_size]
             file.write(pixels.data)
             manifest["end"] += pixels.nbytes
             if time.monotonic() > saved + _SAVE_EVERY:

@@ -24,7 +24,7 @@ from torch.utils.data import Dataset
 
 from gan_restore.cache import decode_once
 from gan_restore.files import UserError
-from gan_restore.images import decode, enlarge_to, to_square, to_tensor
+from gan_restore.images import decode, enlarge_to, name_below, to_square, to_tensor
 from gan_restore.layouts import Part, arrange
 
 # The photos that ship inside scikit-image. Both motorcycles show one scene, so they stay in one part.
@@ -155,7 +155,7 @@ def _folder(folder: Path, part: Part, square: int, skip_unreadable: bool) -> Ima
     items = [item for item in items if item.clean in place and (item.degraded is None or item.degraded in place)]
     if not items:
         raise UserError(f"none of the {len(paths)} images in {folder} can be read")
-    names = [item.clean.relative_to(folder).as_posix() for item in items]
+    names = [name_below(folder, item.clean) for item in items]
     clean = [place[item.clean] for item in items]
     if items[0].degraded is None:
         return Images(store.take(clean), names, folder.name, unreadable)

@@ -3,6 +3,7 @@
 Everywhere else an image batch is a `float32` RGB tensor of shape N x 3 x H x W in [0, 1].
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,16 +47,26 @@ def list_images(folder: str | Path) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"no such folder: {folder}; give a folder of images")
-    found = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in SUFFIXES
-        and not path.is_dir()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
+    found = []
+    for place, folders, files in os.walk(folder, onerror=_refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths = [Path(place, name) for name in files if not name.startswith(".")]
+        found += [path for path in paths if path.suffix.lower() in SUFFIXES]
     if not found:
         raise UserError(f"no images in {folder}; looked for {', '.join(sorted(SUFFIXES))} at any depth")
-    return found
+    return sorted(found)
+
+
+def _refuse(error: OSError) -> None:
+    raise UserError(f"cannot look into the folder {error.filename}: {error.strerror}") from None
+
+
+def name_below(folder: Path, path: Path) -> str:
+    """What a file below `folder` is called there, with `/` between folders.
+
+    As `path.relative_to(folder).as_posix()`, which for 200,000 files takes many seconds.
+    """
+    return path.as_posix().removeprefix(folder.as_posix().rstrip("/") + "/")
 
 
 def _open(path: str | Path) -> Image.Image:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Literal
 
 from gan_restore.files import UserError
-from gan_restore.images import list_images
+from gan_restore.images import list_images, name_below
 
 Part = Literal["train", "val", "test", "all"]
 
@@ -55,12 +55,12 @@ def arrange(folder: Path) -> list[Item]:
     images = list_images(folder)
     pairs = _pairs(folder, images)
     # A pair goes by the path that it would have without the two folders.
-    found = pairs or {path.relative_to(folder): (path, None) for path in images}
+    found = pairs or {Path(name_below(folder, path)): (path, None) for path in images}
     file = folder / _LIST
     parts = _parts_by_list(file, list(found)) if file.is_file() else _parts_by_path(list(found))
     placed = [Item(clean, parts[name], degraded) for name, (clean, degraded) in found.items() if name in parts]
     used = {path for item in placed for path in (item.clean, item.degraded)}
-    left = [str(path.relative_to(folder)) for path in images if path not in used]
+    left = [name_below(folder, path) for path in images if path not in used]
     if left:
         why = "without a partner of the same name" if pairs else "outside the folders of the parts"
         print(f"left out {len(left)} of {len(images)} images in {folder}, {why}: {_some(left)}", file=sys.stderr)
