@@ -45,6 +45,8 @@ class Recipe:
     title: ClassVar[str]
     get_data: ClassVar[str]
     scales: ClassVar[dict[Scale, dict[str, Any]]]
+    probe: ClassVar[tuple[str, tuple[float, ...]]]
+    """A field of the damage and values for it, to see what happens away from what was trained on."""
 
     scale: Scale = "full"
     """smoke: minutes on two CPU cores; small: about ten minutes on one GPU; full: the published settings."""

@@ -70,6 +70,7 @@ class UnetDenoiser(Recipe):
     unshuffle: int = 1
     """Fold blocks of this many pixels a side into channels, for speed."""
 
+    probe: ClassVar = ("density", (0.02, 0.06, 0.12, 0.25, 0.4))
     # docs/unet-denoiser.md has what each of these brings, as far as it was measured.
     improved: ClassVar[dict[str, Any]] = {**_IMPROVED, "dropout": 0.0, "mask_input": True, "unshuffle": 2}
     scales: ClassVar[dict[Scale, dict[str, Any]]] = {
@@ -139,6 +140,7 @@ class Pix2Pix(Recipe):
     upsample: Upsampling = "transposed"
     """How the decoder enlarges."""
 
+    probe: ClassVar = ("noise_sigma", (0.0, 0.02, 0.05, 0.1, 0.15))
     improved: ClassVar[dict[str, Any]] = {**_IMPROVED, "dropout": 0.0}
     scales: ClassVar[dict[Scale, dict[str, Any]]] = {
         "smoke": {**improved, **_SMOKE, "image_size": 96, "levels": 4, "learning_rate": 3e-3, "epochs": 10},
@@ -217,6 +219,7 @@ class ResnetGan(EncoderDecoderRecipe):
     jpeg_quality: int = 60
     """Quality of the JPEG file, 1 to 100."""
 
+    probe: ClassVar = ("noise_sigma", (0.0, 0.03, 0.06, 0.1, 0.15))
     improved: ClassVar[dict[str, Any]] = {
         **_IMPROVED,
         "skips": True,
@@ -272,6 +275,10 @@ class FaceCgan(EncoderDecoderRecipe):
     blocks: int = 0
     upsample: Upsampling = "resize"
 
+    largest_factor: float = 4.0
+    """Faces are shrunk by 1 to this factor."""
+
+    probe: ClassVar = ("largest_factor", (1.0, 2.0, 4.0, 6.0, 8.0))
     improved: ClassVar[dict[str, Any]] = {**_IMPROVED, "skips": True, "down": 2, "blocks": 8, "kernel": 3}
     scales: ClassVar[dict[Scale, dict[str, Any]]] = {
         "smoke": {**improved, **_SMOKE, "blocks": 4},
@@ -280,7 +287,7 @@ class FaceCgan(EncoderDecoderRecipe):
     }  # fmt: skip
 
     def degradation(self) -> Degradation:
-        return BlindFace()
+        return BlindFace(factor=(1.0, self.largest_factor))
 
     def discriminator(self) -> nn.Module:
         convolutions = [(self.discriminator_width * 2**level, 2) for level in range(4)]
@@ -324,6 +331,10 @@ class Srgan(Recipe):
     kernel: int = 9
     """Side of the first and the last convolution."""
 
+    noise_sigma: float = 0.0
+    """Standard deviation of noise on the small image, on the scale from 0 to 1."""
+
+    probe: ClassVar = ("noise_sigma", (0.0, 0.01, 0.02, 0.04, 0.08))
     improved: ClassVar[dict[str, Any]] = {**_IMPROVED, "kernel": 3, "pixel_loss": "l1"}
     scales: ClassVar[dict[Scale, dict[str, Any]]] = {
         "smoke": {  # VGG19's weights are a download, so this scale does without
@@ -349,7 +360,8 @@ class Srgan(Recipe):
             raise ValueError(f"enlarge must be 2 or 4, not {self.factor}")
         if self.image_size % self.factor:
             raise ValueError(f"image_size must be a multiple of {self.factor}, not {self.image_size}")
-        return Downsample(self.factor)
+        shrink = Downsample(self.factor)
+        return Compose(shrink, GaussianNoise(self.noise_sigma)) if self.noise_sigma else shrink
 
     def generator(self) -> nn.Module:
         return SRResNet(self.factor, self.width, self.blocks, self.norm, self.upsample, self.residual, self.kernel)

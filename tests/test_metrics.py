@@ -14,6 +14,7 @@ from gan_restore.metrics import (
     normalised_psnr,
     psnr,
     ssim,
+    texture_distance,
 )
 
 SIZES = [(37, 31), (64, 64), (11, 40)]
@@ -72,3 +73,12 @@ def test_the_normalised_psnr_is_a_ratio_with_a_largest_value() -> None:
 def test_the_estimated_opinion(dtype: torch.dtype) -> None:
     values = torch.tensor([PSNR_CAP, 37.1, 37, 31.1, 31, 25.1, 25, 20.1, 20, 3], dtype=dtype)
     assert estimated_mos(values).tolist() == [5, 5, 4, 4, 3, 3, 2, 2, 1, 1]
+
+
+def test_texture_distance_sees_blur_and_noise_but_not_place(photo: torch.Tensor) -> None:
+    rough = (photo + 0.1 * torch.randn(photo.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+    smooth = torch.nn.functional.avg_pool2d(rough, 3, 1, 1)
+    assert texture_distance(rough, rough) == 0 == texture_distance(rough.flip(3), rough)
+    assert texture_distance(smooth, rough) > 1 and texture_distance(rough, photo) > 1
+    across = torch.tensor([0.0, 0.1]).repeat(4).expand(1, 3, 8, 8)  # half of the steps are 0.1, the others 0
+    assert texture_distance(across, torch.zeros(1, 3, 8, 8)).item() == pytest.approx(255 * 0.1 / 2)
