@@ -186,13 +186,8 @@ def verify(name: Positional[Name], root: Path = Path("data")) -> None:
     if name == "fer2013-csv":
         with (folder / "fer2013.csv").open("rb") as file:
             print(f"{folder / 'fer2013.csv'}: {sum(1 for _ in file) - 1} rows")
-    from gan_restore.recipes import RECIPES  # only here, because it loads torch, which takes seconds
-
     for recipe in DATA_SETS[name].recipes:
-        if recipe in RECIPES:
-            print(f'next: gan-restore train {recipe} --scale small --data "{folder}" --out "runs/{recipe}-{name}"')
-        else:
-            print(f"the recipe {recipe} will use it, once it exists")
+        print(f'next: gan-restore train {recipe} --scale small --data "{folder}" --out "runs/{recipe}-{name}"')
 
 
 def _zip_name(name: str) -> str:

@@ -3,6 +3,10 @@
 Decoding a JPEG costs some twenty times as much as copying a crop out of its pixels, and training wants each
 image many times. The store is rebuilt only for what changed, may be built by two processes at once (one
 waits) and may be killed at any moment: bytes that no manifest speaks of are cut off by the next build.
+
+Memory, measured on two cores, beyond the 300 MB that the libraries take: at most 350 MB to build or to read 160,000
+small faces out of a folder of 200,000 (their names, mostly); at most 115 MB to build a store of photos of 2040 x
+1356 pixels, however many, since few wait at once. Mapped pixels count as the system's file cache.
 """
 
 import hashlib

@@ -24,32 +24,51 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
+from conftest import tiny
 from PIL import Image
 
+from gan_restore import training
 from gan_restore.data import load
+from gan_restore.devices import Compute
+from gan_restore.files import read_csv
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "data_scripts" / "download_kaggle.py"
-CSV = "emotion,pixels,Usage\n" + "".join(
-    f"0,{' '.join(['7'] * 2304)},{part}\n" for part in ("Training", "PublicTest", "PrivateTest")
-)
+NUMBERS = range(1, 25)  # enough for each part to have some
 FILES = {
-    "div2k": ["DIV2K_train_HR/DIV2K_train_HR/0001.png", "DIV2K_valid_HR/DIV2K_valid_HR/0801.png"],
-    "humanface8000": [f"humanface8000/landscape Images/{kind}/1.jpg" for kind in ("color", "gray")],
-    "celeba": ["img_align_celeba/img_align_celeba/000001.jpg", "list_eval_partition.csv"],
-    "lfw": ["lfw-deepfunneled/lfw-deepfunneled/Ada_L/Ada_L_0001.jpg"],
-    "ffhq": ["00000.png", "00001.png"],
+    "div2k": [
+        *(f"DIV2K_train_HR/DIV2K_train_HR/{i:04d}.png" for i in NUMBERS),
+        "DIV2K_valid_HR/DIV2K_valid_HR/0801.png",
+    ],
+    "humanface8000": [
+        f"humanface8000/landscape Images/{kind}/{i}.jpg" for kind in ("color", "gray") for i in NUMBERS
+    ],
+    "celeba": [
+        *(f"img_align_celeba/img_align_celeba/{i:06d}.jpg" for i in NUMBERS),
+        "list_eval_partition.csv",
+    ],
+    "lfw": [f"lfw-deepfunneled/lfw-deepfunneled/Ada_{i}/Ada_{i}_0001.jpg" for i in NUMBERS],
+    "ffhq": [f"{i:05d}.png" for i in NUMBERS],
     "fer2013-csv": ["fer2013.csv"],
-    "fer2013": ["train/happy/1.jpg", "test/sad/2.jpg"],
+    "fer2013": [*(f"train/happy/{i}.jpg" for i in NUMBERS), "test/sad/1.jpg"],
 }
+IMAGES = {name: len(files) for name, files in FILES.items()} | {"humanface8000": 24, "celeba": 24, "fer2013-csv": 6}
 
 
 def content(file: str) -> bytes:
-    if file.endswith(".csv"):
-        return CSV.encode()
+    """A file of a data set: small photos of noise, no two alike, and the two kinds of lists."""
+    rng = np.random.default_rng(list(file.encode()))
+    if file == "fer2013.csv":
+        uses = ["Training"] * 4 + ["PublicTest", "PrivateTest"]
+        rows = [f"0,{' '.join(map(str, rng.integers(0, 256, 48 * 48)))},{use}" for use in uses]
+        return "\n".join(["emotion,pixels,Usage", *rows, ""]).encode()
+    if file == "list_eval_partition.csv":
+        return "\n".join(["image_id,partition", *(f"{i:06d}.jpg,{i % 3}" for i in NUMBERS), ""]).encode()
     picture = io.BytesIO()
-    Image.new("RGB", (16, 12), (90, 120, 60)).save(picture, "PNG" if file.endswith("png") else "JPEG")
+    noise = rng.integers(0, 256, (36, 40, 3), np.uint8)
+    Image.fromarray(noise).save(picture, "PNG" if file.endswith("png") else "JPEG")
     return picture.getvalue()
 
 
@@ -205,11 +224,8 @@ def test_every_data_set_is_fetched_verified_and_opened(name, script, kaggle, tmp
     assert script.main(["get", name, "--root", str(root)]) == 0
     said = capsys.readouterr().out
     assert all(str(root / name / pattern) in said for pattern in script.DATA_SETS[name].layout)
-    if script.DATA_SETS[name].recipes == ("unet-denoiser",):
-        assert f'gan-restore train unet-denoiser --scale small --data "{root / name}"' in said
-    else:
-        assert f"the recipe {script.DATA_SETS[name].recipes[0]} will use it" in said
-    assert len(load(root / name, "all")) == (3 if name == "fer2013-csv" else len(FILES[name]) - (name == "celeba"))
+    for recipe in script.DATA_SETS[name].recipes:
+        assert f'gan-restore train {recipe} --scale small --data "{root / name}"' in said
 
     fetched = len(kaggle.ranges)
     assert (
@@ -225,6 +241,20 @@ def test_every_data_set_is_fetched_verified_and_opened(name, script, kaggle, tmp
         script.main(["verify", name, "--root", str(root)]) == script.main(["get", name, "--root", str(root)]) == 2
     )
     assert f"missing or changed, as {FILES[name][0]}; remove the folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_from_the_download_to_two_steps_of_training(name, script, kaggle, tmp_path, capsys) -> None:
+    kaggle.archives = {address(name, script): archive(name)}
+    assert script.main(["get", name, "--root", str(tmp_path)]) == 0
+    assert script.main(["verify", name, "--root", str(tmp_path)]) == 0
+    sizes = [len(load(tmp_path / name, part)) for part in ("train", "val", "test", "all")]
+    assert min(sizes) > 0 and sum(sizes[:3]) == sizes[3] == IMAGES[name]
+    for recipe in script.DATA_SETS[name].recipes:
+        small = tiny(recipe, data=str(tmp_path / name), batch_size=sizes[0], epochs=2)  # a step an epoch
+        run = training.train(small, tmp_path / recipe, Compute(device="cpu"))
+        assert read_csv(run / "metrics.csv")[-1]["step"] == 2 and (run / "best.safetensors").exists()
+    assert "left out" not in capsys.readouterr().err, "every image has its place"
 
 
 def test_the_list_and_the_helps(script, capsys) -> None:
@@ -458,4 +488,4 @@ def test_a_killed_extraction_is_never_trusted(script, user, tmp_path: Path) -> N
         shutil.rmtree(tmp_path / "fer2013", ignore_errors=True)
     assert cut, "no kill came while files were written"
     assert script.main(get) == 0
-    assert len(list((tmp_path / "fer2013" / "train" / "happy").iterdir())) == 1501
+    assert len(list((tmp_path / "fer2013" / "train" / "happy").iterdir())) == 1500 + len(NUMBERS)
