@@ -268,10 +268,10 @@ class BlindFace(Settings):
         quality: of the JPEG codec.
     """
 
-    blur: Range = (0.2, 2.0)
-    factor: Range = (1.0, 3.0)
-    noise: Range = (0.0, 20 / 255)
-    quality: int | tuple[int, int] = (40, 95)
+    blur: Range = (0.2, 1.5)
+    factor: Range = (1.0, 2.5)
+    noise: Range = (5 / 255, 25 / 255)
+    quality: int | tuple[int, int] = (40, 90)
 
     def __post_init__(self) -> None:
         self.check("blur", 0)
