@@ -258,8 +258,8 @@ class BlindFace(Settings):
     """The blind mixture for faces (Wang et al. 2021, GFPGAN): blur, shrink, noise, JPEG, back to the old size.
 
     Every image draws each setting for itself; noise and JPEG act on the small image, so that they come back
-    enlarged, as in a photo that was sent around. The ranges are milder than the paper's (blur 0.2 to 10,
-    factor 1 to 8, noise 0 to 15 / 255, quality 60 to 100), except for JPEG's; resizing is bicubic.
+    enlarged, as in a photo that was sent around. Blur and factor are milder than the paper's (0.2 to 10, 1 to 8),
+    noise and JPEG stronger (0 to 15 / 255, 60 to 100); resizing is bicubic.
 
     Attributes:
         blur: sigma of the Gaussian blur in pixels.
@@ -268,10 +268,10 @@ class BlindFace(Settings):
         quality: of the JPEG codec.
     """
 
-    blur: Range = (0.2, 3.0)
-    factor: Range = (1.0, 4.0)
-    noise: Range = (0.0, 10 / 255)
-    quality: int | tuple[int, int] = (50, 95)
+    blur: Range = (0.2, 2.0)
+    factor: Range = (1.0, 3.0)
+    noise: Range = (0.0, 20 / 255)
+    quality: int | tuple[int, int] = (40, 95)
 
     def __post_init__(self) -> None:
         self.check("blur", 0)

@@ -38,6 +38,9 @@ from gan_restore.scratches import Scratches, ScratchOverlay
 
 # What the published networks lacked, beside each recipe's own options.
 _IMPROVED: dict[str, Any] = {"norm": "none", "residual": True, "lr_decay": "cosine", "ema": 0.999}
+# What keeps the game open: with both networks at one rate, pix2pix's discriminator was sure of everything after 1,000
+# steps, and the generator lost what it had learned.
+_BALANCED: dict[str, Any] = {"discriminator_learning_rate": 1e-4, "real_label": 0.9}
 # Small networks, many crops of few photos.
 _SMOKE: dict[str, Any] = {
     "width": 16, "discriminator_width": 16, "square": 0, "image_size": 64, "augment": "dihedral",
@@ -141,7 +144,7 @@ class Pix2Pix(Recipe):
     """How the decoder enlarges."""
 
     probe: ClassVar = ("noise_sigma", (0.0, 0.02, 0.05, 0.1, 0.15))
-    improved: ClassVar[dict[str, Any]] = {**_IMPROVED, "dropout": 0.0}
+    improved: ClassVar[dict[str, Any]] = {**_IMPROVED, **_BALANCED, "dropout": 0.0, "adversarial_weight": 0.1}
     scales: ClassVar[dict[Scale, dict[str, Any]]] = {
         "smoke": {**improved, **_SMOKE, "image_size": 96, "levels": 4, "learning_rate": 3e-3, "epochs": 10},
         "small": {**improved, "augment": "flip", "epochs": 10, "val_images": 200},
@@ -275,11 +278,13 @@ class FaceCgan(EncoderDecoderRecipe):
     blocks: int = 0
     upsample: Upsampling = "resize"
 
-    largest_factor: float = 4.0
+    largest_factor: float = 3.0
     """Faces are shrunk by 1 to this factor."""
 
-    probe: ClassVar = ("largest_factor", (1.0, 2.0, 4.0, 6.0, 8.0))
-    improved: ClassVar[dict[str, Any]] = {**_IMPROVED, "skips": True, "down": 2, "blocks": 8, "kernel": 3}
+    probe: ClassVar = ("largest_factor", (1.0, 2.0, 3.0, 4.0, 6.0))
+    improved: ClassVar[dict[str, Any]] = {
+        **_IMPROVED, **_BALANCED, "skips": True, "down": 2, "blocks": 8, "kernel": 3, "adversarial_weight": 0.1,
+    }  # fmt: skip
     scales: ClassVar[dict[Scale, dict[str, Any]]] = {
         "smoke": {**improved, **_SMOKE, "blocks": 4},
         "small": {**improved, "epochs": 10, "val_images": 200},
@@ -339,7 +344,7 @@ class Srgan(Recipe):
     scales: ClassVar[dict[Scale, dict[str, Any]]] = {
         "smoke": {  # VGG19's weights are a download, so this scale does without
             **improved, **_SMOKE, "width": 24, "blocks": 4, "epochs": 6, "pretrain_epochs": 4,
-            "adversarial_learning_rate": 1e-4, "perceptual_weight": 0.0,
+            "adversarial_learning_rate": 3e-4, "adversarial_weight": 5e-3, "perceptual_weight": 0.0,
         },
         "small": {
             **improved, "epochs": 12, "pretrain_epochs": 10, "learning_rate": 2e-4, "perceptual_weight": 0.0,
