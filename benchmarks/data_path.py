@@ -1,0 +1,156 @@
+"""How fast images reach training: decoded for every sample, by a plain `DataLoader`, and from the store.
+
+    python benchmarks/data_path.py --data photos/
+
+Random crops, without damage. The ways are measured in turns within one run, and the best time of each counts.
+Without workers that is the processor's time, so a rate is per core and other work disturbs little. Then a recipe
+trains for an epoch at scale `small`, and the share of its time spent waiting for data is printed.
+"""
+
+import random
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import tyro
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import Compose, RandomCrop, RandomHorizontalFlip, ToTensor
+
+from gan_restore import recipes, training
+from gan_restore.batches import Batches
+from gan_restore.data import load
+from gan_restore.devices import Compute
+from gan_restore.images import list_images
+
+
+@dataclass
+class Options:
+    data: Path
+    """A folder of photos, none smaller than the crops."""
+    size: int = 256
+    """Side of the square crops in pixels."""
+    batch: int = 16
+    """Crops in a batch."""
+    workers: int = 0
+    """Worker processes of the two loaders; with any, the time is the clock's and not per core."""
+    rounds: int = 3
+    """Epochs measured of each way."""
+    recipe: str = "unet-denoiser"
+    """The recipe whose wait for data is measured; empty for none."""
+    device: str = "auto"
+    """What it trains on."""
+
+
+class PlainFolder(Dataset):
+    """What `torchvision.datasets.ImageFolder` does, for a folder without classes."""
+
+    def __init__(self, paths: list[Path], size: int) -> None:
+        self.paths = paths
+        self.transform = Compose([RandomCrop(size), RandomHorizontalFlip(), ToTensor()])
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.transform(Image.open(self.paths[index]).convert("RGB"))
+
+
+def main(options: Options) -> None:
+    torch.set_num_threads(1)
+    ways = ways_to_load(options)
+    clock = time.perf_counter if options.workers else time.process_time
+    best = dict.fromkeys(ways, 0.0)
+    for _ in range(options.rounds):
+        for name, epoch in ways.items():
+            begun = clock()
+            images = epoch()
+            best[name] = max(best[name], images / (clock() - begun))
+    plain = best["plain DataLoader, mirrored"]
+    print(f"| crops of {options.size} from {options.data.name} | images a second | of the plain DataLoader |")
+    print("|---|---|---|")
+    for name, rate in best.items():
+        print(f"| {name} | {rate:,.0f} | {rate / plain:.1f} x |")
+    if options.recipe:
+        wait, step = wait_for_data(options)
+        device = Compute(device=options.device).fabric().device
+        print(f"\n{options.recipe} at small on {device}, {torch.get_num_threads()} thread: a step takes ", end="")
+        print(
+            f"{1000 * (wait + step):.1f} ms, {1000 * wait:.2f} ms of it ({wait / (wait + step):.2%}) wait for data"
+        )
+
+
+def ways_to_load(options: Options) -> dict[str, Callable[[], int]]:
+    """For each way a function that goes through the images once and returns how many crops it took."""
+    paths = list_images(options.data)
+    plain = DataLoader(
+        PlainFolder(paths, options.size), options.batch, shuffle=True, num_workers=options.workers, drop_last=True
+    )
+    images = load(options.data, "all")
+
+    def one_by_one() -> int:
+        return sum(len(random_crop(path, options.size)[None]) for path in paths)
+
+    def from_store(augment: str) -> int:
+        batches = Batches(images, options.size, options.batch, augment=augment)
+        # Ten times through, for else the start of the loader would weigh more than its work.
+        return sum(len(batch) for batch in batches.loader(0, 10 * len(batches), options.workers))
+
+    return {
+        "Pillow, one by one": one_by_one,
+        "plain DataLoader, mirrored": lambda: sum(len(batch) for batch in plain),
+        "store and Batches": lambda: from_store("none"),
+        "store and Batches, mirrored": lambda: from_store("flip"),
+        "store and Batches, mirrored and turned": lambda: from_store("dihedral"),
+    }
+
+
+def random_crop(path: Path, size: int) -> np.ndarray:
+    with Image.open(path) as image:
+        left, top = (random.randint(0, side - size) for side in image.size)
+        return np.asarray(image.convert("RGB").crop((left, top, left + size, top + size)))
+
+
+def wait_for_data(options: Options) -> tuple[float, float]:
+    """Mean seconds of a training step spent waiting for its batch, and spent on the rest."""
+    recipe = recipes.get(options.recipe, "small", data=str(options.data), epochs=1, crops_per_image=1)
+    with timed_loader() as (waits, steps), tempfile.TemporaryDirectory() as folder:
+        training.train(recipe, folder, Compute(device=options.device))
+    # The first step starts the loader and the device, the last validates.
+    return float(np.mean(waits[1:-1])), float(np.mean(steps[1:-1]))
+
+
+@contextmanager
+def timed_loader() -> Iterator[tuple[list[float], list[float]]]:
+    """While this is open, each loader notes how long its user waited for a batch and how long it used it."""
+    waits: list[float] = []
+    steps: list[float] = []
+    loader = Batches.loader
+
+    def timed(self: Batches, start: int, stop: int, workers: int = 0) -> Iterator[Tensor]:
+        batches = loader(self, start, stop, workers)
+        while True:
+            begun = time.perf_counter()
+            batch = next(batches, None)
+            if batch is None:
+                return
+            waits.append(time.perf_counter() - begun)
+            begun = time.perf_counter()
+            yield batch
+            steps.append(time.perf_counter() - begun)
+
+    Batches.loader = timed
+    try:
+        yield waits, steps
+    finally:
+        Batches.loader = loader
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options))
