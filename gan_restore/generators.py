@@ -184,6 +184,7 @@ class Pix2PixUNet(RestoringNetwork):
         norm: "batch" (published); at batch size 1 its running means ruin the image, "none" or "instance" do not.
         upsample: "transposed" (published), or another to avoid its checkerboard.
         residual: predict the correction to the degraded image.
+        show_marks: show the network what is thin and stands out, as `thin_marks` finds it.
 
     Example:
         >>> Pix2PixUNet(width=8, levels=4)(torch.rand(2, 3, 37, 31)).shape
@@ -198,12 +199,14 @@ class Pix2PixUNet(RestoringNetwork):
         norm: Norm = "batch",
         upsample: Upsampling = "transposed",
         residual: bool = False,
+        show_marks: bool = False,
     ) -> None:
         super().__init__(tanh_range, residual)
-        self.multiple = 2**levels
+        self.multiple, self.show_marks = 2**levels, show_marks
+        seen = 5 if show_marks else 3
         channels = [width * min(8, 2**level) for level in range(levels)]
         bias = norm == "none"  # a normalisation has its own
-        self.encoder = nn.ModuleList([nn.Conv2d(3, width, 4, 2, 1, padding_mode="reflect")])
+        self.encoder = nn.ModuleList([nn.Conv2d(seen, width, 4, 2, 1, padding_mode="reflect")])
         for level, (inside, outside) in enumerate(pairwise(channels), start=2):
             layers = [nn.LeakyReLU(0.2), nn.Conv2d(inside, outside, 4, 2, 1, padding_mode="reflect", bias=bias)]
             self.encoder.append(nn.Sequential(*layers, *(normalisation(norm, outside) if level < levels else [])))
@@ -213,13 +216,15 @@ class Pix2PixUNet(RestoringNetwork):
             up = upsampling(upsample, (1 if number == 0 else 2) * inside, outside, 4, bias)
             self.decoder.append(nn.Sequential(nn.ReLU(), up, *normalisation(norm, outside), *drop))
         self.up = upsampling(upsample, 2 * width if levels > 1 else width, width if residual else 3, 4)
-        # A correction is finished by a convolution of its own, which can start from zero.
-        self.out = nn.Conv2d(width + 3, 3, 3, padding=1) if residual else None
+        # A correction must fit to the pixel: two convolutions more, which see the damaged image itself.
+        self.fine = nn.Conv2d(width + seen, width, 3, padding=1) if residual else None
+        self.out = nn.Conv2d(width, 3, 3, padding=1) if residual else None
         self.initialise(norm, self.out)
 
     def forward(self, degraded: Tensor) -> Tensor:
         height, width = degraded.shape[-2:]
-        padded = pad_to_multiple(2 * degraded - 1, self.multiple)
+        seen = torch.cat([2 * degraded - 1, thin_marks(degraded)], dim=1) if self.show_marks else 2 * degraded - 1
+        padded = pad_to_multiple(seen, self.multiple)
         features, skips = padded.contiguous(memory_format=torch.channels_last), []
         for block in self.encoder:
             features = block(features)  # N x C x H / 2^level x W / 2^level
@@ -229,8 +234,22 @@ class Pix2PixUNet(RestoringNetwork):
             features = torch.cat([block(features), skips.pop()], dim=1)
         raw = self.up(F.relu(features))
         if self.residual:
-            raw = self.out(torch.cat([F.relu(raw), padded], dim=1))
+            raw = self.out(F.relu(self.fine(torch.cat([F.relu(raw), padded], dim=1))))
         return self.answer(raw[..., :height, :width], degraded)
+
+
+@torch.no_grad()
+def thin_marks(images: Tensor, radius: int = 4) -> Tensor:
+    """White and black top-hat of the brightness: N x 3 x H x W -> N x 2 x H x W in [0, 1].
+
+    How much a pixel stands out, light or dark, as part of something narrower than 2 radius + 1 pixels: a scratch
+    does, and so does a hair; the network learns which is which.
+    """
+    brightness = images.mean(1, keepdim=True)
+    dilate = lambda values: F.max_pool2d(values, 2 * radius + 1, stride=1, padding=radius)  # noqa: E731
+    light = brightness - dilate(-dilate(-brightness))
+    dark = -dilate(-dilate(brightness)) - brightness
+    return torch.cat([light, dark], dim=1).clamp(0, 1)
 
 
 class ResidualEncoderDecoder(RestoringNetwork):

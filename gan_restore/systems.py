@@ -141,11 +141,15 @@ class Pix2Pix(Recipe):
     """Dropout in the first three decoder blocks."""
     upsample: Upsampling = "transposed"
     """How the decoder enlarges."""
+    show_marks: bool = False
+    """Show the generator what is thin and stands out."""
 
     probe: ClassVar = ("noise_sigma", (0.0, 0.02, 0.05, 0.1, 0.15))
-    improved: ClassVar[dict[str, Any]] = {**_IMPROVED, **_BALANCED, "dropout": 0.0, "adversarial_weight": 0.1}
+    improved: ClassVar[dict[str, Any]] = {
+        **_IMPROVED, **_BALANCED, "dropout": 0.0, "adversarial_weight": 0.1, "show_marks": True,
+    }  # fmt: skip
     scales: ClassVar[dict[Scale, dict[str, Any]]] = {
-        "smoke": {**improved, **_SMOKE, "image_size": 96, "levels": 4, "learning_rate": 2e-3, "epochs": 10},
+        "smoke": {**improved, **_SMOKE, "image_size": 96, "levels": 4, "width": 24, "learning_rate": 2e-3, "epochs": 10},
         "small": {**improved, "augment": "flip", "epochs": 10, "val_images": 200},
         "full": {},
     }  # fmt: skip
@@ -156,7 +160,7 @@ class Pix2Pix(Recipe):
 
     def generator(self) -> nn.Module:
         return Pix2PixUNet(
-            self.width, self.levels, self.dropout, norm=self.norm, upsample=self.upsample, residual=self.residual
+            self.width, self.levels, self.dropout, self.norm, self.upsample, self.residual, self.show_marks
         )
 
     def discriminator(self) -> nn.Module:
