@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from gan_restore.baselines import Restorer
 from gan_restore.batches import Augment
+from gan_restore.blocks import Norm
 from gan_restore.data import Images, Part, load
 from gan_restore.degradations import Degradation
 from gan_restore.files import UserError
-from gan_restore.generators import Norm
 from gan_restore.losses import Adversarial, Pixel
 
 Scale = Literal["smoke", "small", "full"]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from gan_restore import baselines
 from gan_restore.baselines import Restorer
 from gan_restore.batches import Augment
+from gan_restore.blocks import Upsampling
 from gan_restore.degradations import (
     JPEG,
     BlindFace,
@@ -30,7 +31,6 @@ from gan_restore.generators import (
     Pix2PixUNet,
     ResidualEncoderDecoder,
     SRResNet,
-    Upsampling,
 )
 from gan_restore.losses import Pixel
 from gan_restore.recipe import Recipe, Scale
@@ -54,10 +54,7 @@ class UnetDenoiser(Recipe):
 
     name: ClassVar[str] = "unet-denoiser"
     title: ClassVar[str] = "Salt-and-pepper denoiser"
-    get_data: ClassVar[str] = (
-        "get FER2013 with `python data_scripts/download_kaggle.py get fer2013-csv`, "
-        "then pass --data data/fer2013-csv"
-    )
+    get_data: ClassVar[str] = f"get FER2013 with `{_GET} fer2013-csv`, then pass --data data/fer2013-csv"
 
     density: float = 0.06
     """Share of the pixels hit by noise."""
@@ -91,13 +88,7 @@ class UnetDenoiser(Recipe):
 
     def generator(self) -> nn.Module:
         return DenoisingUNet(
-            width=self.width,
-            depth=self.depth,
-            dropout=self.dropout,
-            norm=self.norm,
-            residual=self.residual,
-            mask_input=self.mask_input,
-            unshuffle=self.unshuffle,
+            self.width, self.depth, self.dropout, self.norm, self.residual, self.mask_input, self.unshuffle
         )
 
     def discriminator(self) -> nn.Module:
@@ -149,7 +140,9 @@ class Pix2Pix(Recipe):
         **_IMPROVED, **_BALANCED, "dropout": 0.0, "adversarial_weight": 0.1, "show_marks": True,
     }  # fmt: skip
     scales: ClassVar[dict[Scale, dict[str, Any]]] = {
-        "smoke": {**improved, **_SMOKE, "image_size": 96, "levels": 4, "width": 24, "learning_rate": 2e-3, "epochs": 10},
+        "smoke": {
+            **improved, **_SMOKE, "image_size": 96, "levels": 4, "width": 24, "learning_rate": 2e-3, "epochs": 10,
+        },
         "small": {**improved, "augment": "flip", "epochs": 10, "val_images": 200},
         "full": {},
     }  # fmt: skip

@@ -6,17 +6,9 @@ from conftest import ODD
 from torch import nn
 
 from gan_restore import recipes
+from gan_restore.blocks import ResidualBlock, RestoringNetwork, enlarge, upsampling
 from gan_restore.degradations import SaltAndPepper, seeded
-from gan_restore.generators import (
-    DenoisingUNet,
-    Pix2PixUNet,
-    ResidualBlock,
-    ResidualEncoderDecoder,
-    RestoringNetwork,
-    SRResNet,
-    enlarge,
-    upsampling,
-)
+from gan_restore.generators import DenoisingUNet, Pix2PixUNet, ResidualEncoderDecoder, SRResNet, thin_marks
 from gan_restore.impulses import impulse_mask
 
 FREE = {"norm": "none", "residual": True}
@@ -36,10 +28,12 @@ OPTIONS = [
     ("pix2pix", {}),
     ("pix2pix", {**FREE, "dropout": 0}),
     ("pix2pix", {"levels": 1}),
+    ("pix2pix", {**FREE, "show_marks": True}),
     ("pix2pix", {"upsample": "resize"}),
     ("pix2pix", {"upsample": "shuffle", "norm": "instance"}),
     ("encoder-decoder", {}),
     ("encoder-decoder", FREE),
+    ("encoder-decoder", {**FREE, "skips": True, "down": 3}),
     ("encoder-decoder", {"blocks": 0, "down": 3, "upsample": "resize"}),
     ("encoder-decoder", {"upsample": "shuffle", "kernel": 3, "down": 0}),
     ("srresnet", {}),
@@ -101,6 +95,15 @@ def test_only_the_transposed_convolution_overlaps_unevenly() -> None:
         with torch.no_grad():
             spread[kind] = layer(flat)[..., 4:-4, 4:-4].std().item()
     assert spread["transposed"] > 0.5 and spread["resize"] == 0
+
+
+def test_thin_marks_are_found_and_wide_ones_are_not(photo: torch.Tensor) -> None:
+    image = photo.clone()
+    image[..., 5, :] = 1.0  # a light scratch
+    image[..., :, 50] = 0.0  # a dark one
+    light, dark = thin_marks(image, radius=2).split(1, dim=1)
+    assert light[..., 5, 2:48].min() > 0.1 and dark[..., 8:, 50].min() > 0.1
+    assert light[..., 22:28, 22:38].max() < 0.02, "the patch of the photo is wide"
 
 
 def convolutions(network: nn.Module) -> list[nn.Module]:
