@@ -43,7 +43,7 @@ _BALANCED: dict[str, Any] = {"discriminator_learning_rate": 1e-4, "real_label": 
 # Small networks, many crops of few photos.
 _SMOKE: dict[str, Any] = {
     "width": 16, "discriminator_width": 16, "square": 0, "image_size": 64, "augment": "dihedral",
-    "crops_per_image": 100, "batch_size": 8, "epochs": 8, "learning_rate": 1e-3, "ema": 0.98,
+    "crops_per_image": 100, "batch_size": 8, "epochs": 6, "learning_rate": 1e-3, "ema": 0.98,
 }  # fmt: skip
 _GET = "python data_scripts/download_kaggle.py get"
 
@@ -141,7 +141,7 @@ class Pix2Pix(Recipe):
     }  # fmt: skip
     scales: ClassVar[dict[Scale, dict[str, Any]]] = {
         "smoke": {
-            **improved, **_SMOKE, "image_size": 96, "levels": 4, "width": 24, "learning_rate": 2e-3, "epochs": 10,
+            **improved, **_SMOKE, "image_size": 96, "levels": 4, "width": 24, "learning_rate": 2e-3, "epochs": 8,
         },
         "small": {**improved, "augment": "flip", "epochs": 10, "val_images": 200},
         "full": {},
