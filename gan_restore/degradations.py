@@ -270,7 +270,7 @@ class BlindFace(Settings):
 
     blur: Range = (0.2, 1.5)
     factor: Range = (1.0, 2.5)
-    noise: Range = (5 / 255, 25 / 255)
+    noise: Range = (10 / 255, 30 / 255)
     quality: int | tuple[int, int] = (40, 90)
 
     def __post_init__(self) -> None:

@@ -1,0 +1,88 @@
+"""Train every recipe on real data, evaluate it beside the classical methods, and write one table.
+
+    python benchmarks/results.py DATA --size cpu     # each at most half an hour on one core
+    python benchmarks/results.py DATA --size small   # the scale `small`, for a GPU
+
+DATA holds fer2013.zip, faces/ (train/ and val/), bsd400/, cbsd68/ and set5/. A recipe whose run is finished is
+evaluated only; one that was stopped goes on.
+"""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from gan_restore import evaluation, recipes, training
+from gan_restore.arguments import parse
+from gan_restore.checkpoints import LAST, METRICS, read_recipe
+from gan_restore.devices import Compute
+from gan_restore.files import UserError, read_csv, write_json
+from gan_restore.recipes import RECIPES
+
+# recipe -> (trained on, tested on, part of it)
+DATA = {
+    "unet-denoiser": ("fer2013.zip", "fer2013.zip", "val"),
+    "pix2pix": ("faces", "faces", "val"),
+    "resnet-gan": ("bsd400", "cbsd68", "all"),
+    "face-cgan": ("faces", "faces", "val"),
+    "srgan": ("bsd400", "set5", "all"),
+}
+# At one core half an hour is some thousand steps of a small network: what differs from `small`.
+_FEW = {"learning_rate": 7e-4, "batch_size": 8, "crops_per_image": 2, "val_images": 20, "discriminator_width": 16}
+CPU: dict[str, dict[str, Any]] = {
+    "unet-denoiser": {},
+    "pix2pix": {**_FEW, "width": 32, "levels": 5, "image_size": 128, "epochs": 8},
+    "resnet-gan": {
+        "width": 32, "blocks": 4, "discriminator_width": 32, "image_size": 96, "batch_size": 8,
+        "crops_per_image": 16, "epochs": 5, "learning_rate": 1e-3, "val_images": 10,
+    },
+    "face-cgan": {**_FEW, "width": 32, "blocks": 4, "image_size": 96, "epochs": 4},
+    "srgan": {
+        "width": 32, "blocks": 8, "crops_per_image": 40, "epochs": 5, "pretrain_epochs": 5, "learning_rate": 1e-3,
+        "val_images": 10,
+    },
+}  # fmt: skip
+
+
+def run(
+    data: tyro.conf.Positional[Path],
+    size: Literal["cpu", "small"] = "cpu",
+    recipe_names: Annotated[tuple[str, ...], tyro.conf.arg(name="recipes")] = tuple(RECIPES),
+    out: Path = Path("runs/results"),
+    seed: int = 0,
+) -> None:
+    """Train and evaluate every recipe on real data.
+
+    Example: python benchmarks/results.py ../shared/data --size cpu --recipes srgan
+
+    Args:
+        data: The folder of the data sets.
+        size: cpu takes smaller networks than the scale small.
+        recipe_names: Which recipes.
+        out: Where the runs and the table go.
+        seed: Where all randomness starts.
+    """
+    compute = Compute(precision="bf16-mixed" if size == "cpu" else "auto")
+    results = {}
+    for name in recipe_names:
+        trained_on, tested_on, part = DATA[name]
+        changes = CPU[name] if size == "cpu" else {}
+        recipe = recipes.get(name, "small", data=str((data / trained_on).resolve()), seed=seed, **changes)
+        folder = out / size / name
+        training.train(recipe, folder, compute, resume=(folder / LAST).exists())
+        rows = evaluation.evaluate_checkpoint(folder, str(data / tested_on), part, compute=compute)
+        minutes = read_csv(folder / METRICS)[-1]["seconds"] / 60
+        print(f"\n{name}, trained for {minutes:.1f} minutes\n{evaluation.as_text(rows)}\n")
+        results[name] = {"minutes": minutes, "recipe": dataclasses.asdict(read_recipe(folder)), "rows": rows}
+        write_json(out / size / "results.json", results)
+
+
+if __name__ == "__main__":
+    try:
+        parse(run, sys.argv[1:], "benchmarks/results.py")
+    except UserError as error:
+        sys.exit(f"results.py: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
