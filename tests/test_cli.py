@@ -47,7 +47,7 @@ def test_help_of_all_and_of_train(capsys) -> None:
 
 
 def test_defaults_follow_the_scale(capsys) -> None:
-    for scale, epochs in (("smoke", 8), ("full", 5)):
+    for scale, epochs in (("smoke", 6), ("full", 5)):
         assert main(["train", "unet-denoiser", f"--scale={scale}", "--help"]) == 0
         text = " ".join(capsys.readouterr().out.replace("│", " ").split())
         assert f"--epochs INT Times that every image is seen. (default: {epochs})" in text
