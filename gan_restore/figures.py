@@ -1,5 +1,6 @@
 """Matplotlib figures: images always in the range [0, 1], zooms where the difference is small, curves, maps."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -172,17 +173,16 @@ def compare_runs(runs: Mapping[str, Sequence[Mapping[str, float]]], title: str =
     needs = ("pixel", "d_real", "val_psnr")
     figure, axes = new(1, 3, 4, 3.2)
     for axis, need, (label, value) in zip(axes.flat, needs, panels.items(), strict=True):
-        for name, rows in runs.items():
+        for (name, rows), style in zip(runs.items(), itertools.cycle(("-", "--", "-.", ":")), strict=False):
             known = [row for row in rows if need in row]
-            axis.plot(
-                [row["step"] for row in known], [value(row) for row in known], label=name, marker=_marker(known)
-            )
+            steps, values = [row["step"] for row in known], [value(row) for row in known]
+            axis.plot(steps, values, style, label=name, marker=_marker(known))
         axis.set_title(label, fontsize=10)
         axis.set_xlabel("step")
         axis.grid(alpha=0.3)
     axes[0, 0].set_yscale("log")
     axes[0, 1].set_ylim(-0.2, 1)
-    axes[0, 2].legend(fontsize=8)
+    axes[0, 2].legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     figure.suptitle(title, fontsize=12)
     return figure
 
@@ -193,10 +193,20 @@ def plane(points: Mapping[str, tuple[float, float]], kinds: Mapping[str, str], t
     axis = axes[0, 0]
     for name, (across, up) in points.items():
         axis.scatter(across, up, color=COLOURS[kinds[name]], zorder=3)
-        axis.annotate(name, (across, up), xytext=(5, 4), textcoords="offset points", fontsize=8)
+    axis.margins(x=0.1, y=0.15)
+    left, right = axis.get_xlim()
+    bottom, top = axis.get_ylim()
+    # Names stand on the side with more room, and above each other where points are close.
+    heights = {"left": bottom, "right": bottom}
+    for name, (across, up) in sorted(points.items(), key=lambda point: point[1][1]):
+        side = "left" if across < (left + right) / 2 else "right"
+        heights[side] = max(up, heights[side] + 0.05 * (top - bottom))
+        indent = {"left": 8, "right": -8}[side]
+        axis.annotate(
+            name, (across, heights[side]), (indent, 0), textcoords="offset points", fontsize=8, ha=side, va="center"
+        )
     axis.set_xlabel("PSNR (dB): further right is closer")
     axis.set_ylabel("distance of textures: lower looks more real")
-    axis.margins(x=0.25, y=0.1)
     axis.grid(alpha=0.3)
     figure.suptitle(title, fontsize=12)
     return figure
