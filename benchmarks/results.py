@@ -76,10 +76,40 @@ def run(
         folder = out / size / name
         training.train(recipe, folder, compute, resume=(folder / LAST).exists())
         rows = evaluation.evaluate_checkpoint(folder, str(data / tested_on), part, compute=compute)
-        minutes = read_csv(folder / METRICS)[-1]["seconds"] / 60
-        print(f"\n{name}, trained for {minutes:.1f} minutes\n{evaluation.as_text(rows)}\n")
-        results[name] = {"minutes": minutes, "recipe": dataclasses.asdict(read_recipe(folder)), "rows": rows}
+        last = read_csv(folder / METRICS)[-1]
+        results[name] = {
+            "minutes": last["seconds"] / 60,
+            "steps": int(last["step"]),
+            "changes": changes,
+            "recipe": dataclasses.asdict(read_recipe(folder)),
+            "rows": rows,
+        }
+        print(f"\n{evaluation.as_text(rows)}\n")
         write_json(out / size / "results.json", results)
+        (out / size / "results.md").write_text("\n".join(as_markdown(*item) for item in results.items()))
+    print(f"The table: {out / size / 'results.md'}")
+
+
+def as_markdown(name: str, result: dict[str, Any]) -> str:
+    """A section for one recipe: how it was trained, and every restorer, the best last."""
+    recipe, rows = result["recipe"], sorted(result["rows"], key=lambda row: row["psnr"])
+    first = rows[0]
+    changes = ", ".join(f"{field} {value}" for field, value in result["changes"].items())
+    with_changes = f" but for {changes}" if changes else ""
+    lines = [
+        f"## {name}\n",
+        f"Trained on {Path(recipe['data']).name}: {result['steps']:,} steps, {result['minutes']:.0f} minutes, seed "
+        f"{recipe['seed']}, scale `small`{with_changes}. Measured on {first['n_images']} images of "
+        f"{first['data']}, {first['channel']}, range {first['range']}, "
+        f"{first['crop_border']} pixels of border left out. Damage: `{first['damage']}`.\n",
+        "| restorer | kind | PSNR (dB) | SSIM | MSE |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['restorer']} | {row['kind']} | {row['psnr']:.2f} | {row['ssim']:.4f} | {row['mse']:.2e} |"
+        for row in rows
+    ]
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
