@@ -92,14 +92,15 @@ def decode_once(
         store.mkdir(parents=True, exist_ok=True)
         with FileLock(store / "lock"):
             manifest, unreadable = _build(store, folder, paths, square)
+            kept = [i for i, path in enumerate(paths) if path not in unreadable]
+            entries = [manifest["images"][name_below(folder, paths[i])][2:] for i in kept]
+            # Opened under the lock: once it is free, another build may replace the file; an open map outlives that.
+            images = CachedImages(store / manifest["pixels"], np.array(entries, np.int64).reshape(-1, 5))
     except OSError as error:
         raise UserError(
             f"cannot write the image cache {store}: {error.strerror or error}; "
             "free some space or set GAN_RESTORE_CACHE to another folder"
         ) from None
-    kept = [i for i, path in enumerate(paths) if path not in unreadable]
-    entries = [manifest["images"][name_below(folder, paths[i])][2:] for i in kept]
-    images = CachedImages(store / manifest["pixels"], np.array(entries, np.int64).reshape(-1, 5))
     return images, kept, unreadable
 
 

@@ -47,6 +47,8 @@ def load_generator(path: str | Path) -> tuple[nn.Module, Recipe, dict[str, Any]]
             weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
     except FileNotFoundError:
         hint = "train first, or give a run folder" if path.is_dir() else "check the path"
+        if (path / LAST).exists():
+            hint = "the run stopped before its first validation; go on with the same command and --resume"
         raise UserError(f"no checkpoint at {file}; {hint}") from None
     except (safetensors.SafetensorError, OSError) as error:
         raise UserError(f"{file} is not a gan-restore checkpoint ({error}); give a {BEST}") from None

@@ -146,7 +146,8 @@ def _folder(folder: Path, part: Part, square: int, skip_unreadable: bool) -> Ima
     if not items:
         raise UserError(
             f"none of the images in {folder} falls into the part '{part}'; "
-            "add images, sort them into train/, val/ and test/ folders, or evaluate with --part all"
+            "training needs some in train and val (30 photos are nearly always enough, or sort them into folders "
+            "train/, val/ and test/); evaluate takes all of them with --part all"
         )
     paths = [path for item in items for path in (item.clean, item.degraded) if path]
     store, kept, unreadable = decode_once(folder, paths, square)

@@ -54,12 +54,14 @@ class Pair:
     Attributes:
         degraded: smaller than `clean` by the recipe's factor.
         mask: 1 x 1 x H x W in [0, 1], how much of each pixel is damaged, where the damage tells.
+        damage: what was done to it.
     """
 
     name: str
     clean: Tensor
     degraded: Tensor
     mask: Tensor | None = None
+    damage: str = ""
 
 
 def make_pairs(images: Images, recipe: Recipe, limit: int = 0, crop: int = 0) -> list[Pair]:
@@ -76,10 +78,11 @@ def make_pairs(images: Images, recipe: Recipe, limit: int = 0, crop: int = 0) ->
     for i in range(min(len(images), limit or len(images))):
         clean, degraded = images.pair(i, recipe.image_size, crop)
         height, width = (side - side % recipe.factor for side in clean.shape[-2:])
-        clean, mask = clean[..., :height, :width].contiguous(), None
+        clean, mask, damage = clean[..., :height, :width].contiguous(), None, "the data set's own pairs"
         if degraded is None:
             degraded, mask = _damage(recipe, clean, random_seed(recipe.seed, 5, i))
-        pairs.append(Pair(images.names[i], clean, degraded, mask))
+            damage = f"{recipe.degradation()!r}, seed {recipe.seed}"
+        pairs.append(Pair(images.names[i], clean, degraded, mask, damage))
     return pairs
 
 
@@ -95,14 +98,13 @@ def restore_all(
     restore: Restorer | Oracle,
     pairs: Sequence[Pair],
     label: str = "",
-    batch_size: int = 16,
     *,
     with_mask: bool = False,
 ) -> list[Tensor]:
     """The restored image of every pair, on the CPU; with `with_mask`, `restore` is given the mask too."""
     restored: list[Tensor] = [torch.empty(0)] * len(pairs)
     with tqdm(total=len(pairs), desc=label, unit="image", leave=False, disable=not label) as progress:
-        for positions, batch in by_shape([pair.degraded for pair in pairs], batch_size):
+        for positions, batch in by_shape([pair.degraded for pair in pairs]):
             masks = [torch.cat([pairs[i].mask for i in positions])] if with_mask else []
             for position, image in zip(positions, restore(batch, *masks).cpu().split(1), strict=True):
                 restored[position] = image
@@ -185,7 +187,7 @@ def evaluate(
             {"restorer": contender.name, "kind": contender.kind, "data": data, "n_images": len(pairs)}
             | _means(restored, pairs, recipe, torch.tensor(inputs["psnr"]))
             | {"channel": recipe.channel, "crop_border": recipe.crop_border, "range": "[0, 1]"}
-            | {"damage": repr(recipe.degradation()), "seed": recipe.seed}
+            | {"damage": pairs[0].damage, "seed": recipe.seed}
             | {"seconds_per_image": seconds / len(pairs)}
         )
     return rows
@@ -286,7 +288,7 @@ def as_text(rows: Sequence[Row]) -> str:
     first = rows[0]
     lines += [
         f"{first['n_images']} images: {first['data']}; {first['channel']}, range {first['range']}, "
-        f"{first['crop_border']} pixels of border left out; {first['damage']}, seed {first['seed']}",
+        f"{first['crop_border']} pixels of border left out; {first['damage']}",
         f"/input: PSNR over that of the input (at most {NORMALISED_PSNR_CAP:g}); MOS*: opinion estimated from "
         "PSNR, 1 to 5, nobody was asked; shift: mean of restored - clean in 1/255, RGB, whole image",
     ]

@@ -198,12 +198,17 @@ def to_square(image: np.ndarray, side: int) -> np.ndarray:
     return np.array(middle.resize((side, side), Image.Resampling.BICUBIC))
 
 
-def by_shape(images: list[Tensor], batch_size: int = 16) -> Iterator[tuple[list[int], Tensor]]:
-    """Group single images (1 x 3 x H x W) of equal shape into batches; yields (positions, batch)."""
+def by_shape(images: list[Tensor], pixels: int = 2**20) -> Iterator[tuple[list[int], Tensor]]:
+    """Group single images (1 x 3 x H x W) of equal shape into batches; yields (positions, batch).
+
+    Args:
+        pixels: of all images of a batch together, at most; a larger image is a batch of its own.
+    """
     groups: dict[tuple[int, ...], list[int]] = {}
     for position, image in enumerate(images):
         groups.setdefault(tuple(image.shape), []).append(position)
-    for positions in groups.values():
+    for (*_, height, width), positions in groups.items():
+        batch_size = min(16, max(1, pixels // (height * width)))
         for start in range(0, len(positions), batch_size):
             chunk = positions[start : start + batch_size]
             yield chunk, torch.cat([images[i] for i in chunk])

@@ -78,8 +78,13 @@ def _some(names: list[str]) -> str:
 
 
 def _parts_by_path(names: list[Path]) -> dict[Path, Part]:
-    """Parts by the outermost folder if there is one for `train`, else by the hash."""
-    folders = {name: _PART_FOLDERS.get(name.parts[0].lower()) if len(name.parts) > 1 else None for name in names}
+    """Parts by the outermost folder that names one if any names `train`, else by the hash."""
+    folders = {
+        name: next(
+            (_PART_FOLDERS[above.lower()] for above in name.parts[:-1] if above.lower() in _PART_FOLDERS), None
+        )
+        for name in names
+    }
     own = set(folders.values()) - {None}
     if "train" not in own:
         return {name: part_of(_who(name)) for name in names}

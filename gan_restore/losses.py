@@ -20,13 +20,14 @@ def discriminator_loss(real: Tensor, fake: Tensor, kind: Adversarial = "bce", re
 
     "bce" is binary cross-entropy (Goodfellow et al. 2014), "least-squares" Mao et al. 2017, "hinge" Lim and Ye
     2017. The mean of both halves, so that the value does not depend on the split into two. A `real_label` below 1
-    (for "bce": Salimans et al. 2016, one-sided label smoothing) keeps the discriminator from being too sure.
+    (Salimans et al. 2016, one-sided label smoothing) keeps the discriminator from being too sure; "hinge", which
+    asks for no more than a margin, does without.
     """
     if kind == "bce":
         labels = torch.full_like(real, real_label)
         return (F.binary_cross_entropy_with_logits(real, labels) + F.softplus(fake).mean()) / 2
     if kind == "least-squares":
-        return ((real - 1).square().mean() + fake.square().mean()) / 2
+        return ((real - real_label).square().mean() + fake.square().mean()) / 2
     return (F.relu(1 - real).mean() + F.relu(1 + fake).mean()) / 2
 
 

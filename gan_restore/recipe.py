@@ -79,7 +79,7 @@ class Recipe:
     pixel_loss: Pixel = "mse"
     """How the distance to the clean image is measured."""
     pixel_weight: float = 1.0
-    """Weight of the pixel loss."""
+    """Weight of the pixel loss, which is measured on [0, 1]."""
     perceptual_weight: float = 0.0
     """Weight of the distance between VGG19 features; 0 loads no VGG19."""
     vgg_weights: str | None = None
@@ -108,9 +108,17 @@ class Recipe:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value, (low, high) = getattr(self, field.name), _LIMITS.get(field.name, (None, None))
+            if field.name == "kernel" and value % 2 == 0:
+                raise UserError(f"kernel must be odd, not {value}")
             if low is not None and not low <= value <= high:
                 bounds = f"at least {low}" if high == math.inf else f"from {low} to {high}"
                 raise UserError(f"{field.name} must be {bounds}, not {value}")
+        if not self.weights():
+            raise UserError("a generator needs something to learn from: one of the loss weights must be above 0")
+        if self.two_stages and not self.pixel_weight:
+            raise UserError(
+                "the first stage learns from the pixel loss alone: pixel_weight above 0, or pretrain_epochs 0"
+            )
         try:
             self.degradation()
         except ValueError as error:
@@ -178,10 +186,16 @@ class Recipe:
         """
         if self.data is None and self.scale != "smoke":
             raise UserError(f"{self.name} at scale {self.scale} needs a data set; {self.get_data}")
-        return load(self.data, part, square=self.square, skip_unreadable=skip_unreadable)
+        images = load(self.data, part, square=self.square, skip_unreadable=skip_unreadable)
+        if self.factor > 1 and images.degraded is not None:
+            raise UserError(
+                f"{self.data} holds pairs of one size, and {self.name} makes its own small images; "
+                "pass the folder of the clean ones"
+            )
+        return images
 
     def weights(self) -> dict[str, float]:
-        """The weight of each term of the generator's loss; a term of weight 0 is not computed."""
+        """The weight of each term of the generator's loss; a term of weight 0 is left out."""
         weights = {
             "pixel": self.pixel_weight, "perceptual": self.perceptual_weight, "adversarial": self.adversarial_weight
         }  # fmt: skip

@@ -93,10 +93,12 @@ def _open_run(recipe: Recipe, out: Path, resume: bool, overwrite: bool) -> dict 
     if resume:
         state = load_state(out / LAST)
         before = read_recipe(out)
-        changed = [f.name for f in dataclasses.fields(recipe) if getattr(recipe, f.name) != getattr(before, f.name)]
-        if type(recipe) is not type(before) or changed:
-            what = ", ".join(changed) or "recipe"
-            raise UserError(f"{out} was trained with another {what}; resume with the same flags")
+        if type(recipe) is not type(before):
+            raise UserError(f"{out} is a run of {before.name}; resume it with {before.name}")
+        values = {f.name: (getattr(before, f.name), getattr(recipe, f.name)) for f in dataclasses.fields(recipe)}
+        changed = [f"{name} {old}, not {new}" for name, (old, new) in values.items() if old != new]
+        if changed:
+            raise UserError(f"{out} was trained with {'; '.join(changed)}; resume with the same flags")
         return state
     if not overwrite and ((out / LAST).exists() or (out / BEST).exists()):
         raise UserError(
@@ -144,7 +146,9 @@ class _Run:
             self.discriminator, self.d_optimizer = fabric.setup(discriminator, self._adam(discriminator))
         if recipe.perceptual_weight:
             self.perceptual = PerceptualLoss(recipe.vgg_weights).to(fabric.device)
-        self.first_stage = min(recipe.pretrain_epochs * len(self.batches), self.total)
+        self.first_stage = recipe.pretrain_epochs * len(self.batches)
+        if self.first_stage and not recipe.two_stages:  # no second one follows
+            self.first_stage = self.total
         average = get_ema_multi_avg_fn(recipe.ema)
         self.ema = AveragedModel(generator, multi_avg_fn=average) if recipe.ema else None
 

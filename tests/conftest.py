@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torchvision.models import vgg19
 
 from gan_restore import recipes
 from gan_restore.images import read, write
@@ -61,6 +62,24 @@ TINY = {
     "face-cgan": {"blocks": 1},
     "srgan": {"blocks": 1, "pretrain_epochs": 1},
 }
+
+
+@pytest.fixture(scope="session")
+def vgg_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """VGG19's layout filled with random weights: only the machinery is tested, and no photo is judged by it."""
+    torch.manual_seed(0)
+    with torch.device("meta"):
+        shapes = {name: tensor.shape for name, tensor in vgg19().state_dict().items() if "features" in name}
+    # One random kernel for each output, shared by all inputs, keeps the file small.
+    state = {
+        name: torch.randn(shape[0], 1, *shape[2:]).div(9 * shape[1] ** 0.5).expand(shape)
+        if len(shape) == 4
+        else 0.1 * torch.rand(shape)
+        for name, shape in shapes.items()
+    }
+    path = tmp_path_factory.mktemp("weights") / "vgg19-dcbb9e9d.pth"
+    torch.save(state, path)
+    return path
 
 
 def tiny(name: str = "unet-denoiser", scale: Scale = "smoke", **changes: object) -> Recipe:

@@ -72,6 +72,17 @@ def test_photos_are_restored(run: Path, tmp_path: Path, capsys) -> None:
     assert "restored 2 photos" in capsys.readouterr().out
 
 
+def test_a_photo_that_cannot_be_read_does_not_lose_the_others(run: Path, tmp_path: Path, capsys) -> None:
+    (tmp_path / "album").mkdir()
+    (tmp_path / "album" / "a.png").write_bytes(b"no image")
+    write(tmp_path / "album" / "b.png", torch.rand(1, 3, 21, 33))
+    command = ["restore", str(tmp_path / "album"), "--checkpoint", str(run), "--out", str(tmp_path / "out")]
+    assert main(command) == 2
+    told = capsys.readouterr()
+    assert "restored 1 photo into" in told.out and "left out 1 of 2" in told.err and "a.png" in told.err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.png"]
+
+
 def test_a_folder_of_photos_can_be_trained_on(folder: Path, tmp_path: Path) -> None:
     for part in ("train", "val"):
         (tmp_path / "set" / part).mkdir(parents=True)

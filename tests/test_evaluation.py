@@ -96,7 +96,7 @@ def test_restorers_of_any_batch_give_the_images_in_order() -> None:
     pairs = [
         Pair(str(i), torch.full((1, 3, 12 + i % 2, 12), i / 10), torch.rand(1, 3, 12 + i % 2, 12)) for i in range(7)
     ]
-    restored = restore_all(unchanged, pairs, batch_size=2)
+    restored = restore_all(unchanged, pairs)
     assert all(torch.equal(image, pair.degraded) for image, pair in zip(restored, pairs, strict=True))
     scores = score(restored, pairs)
     assert scores["psnr"][3] == pytest.approx(psnr(pairs[3].degraded, pairs[3].clean).item())

@@ -71,6 +71,11 @@ LAYOUTS = {  # files to begin with, and files to add
         + [f"DIV2K_valid_HR/DIV2K_valid_HR/{i:04d}.png" for i in range(801, 811)],
         [f"{DIV2K}/{i:04d}.png" for i in range(61, 70)],
     ),
+    "DIV2K in a folder": (
+        [f"sets/{DIV2K}/{i:04d}.png" for i in range(1, 61)]
+        + [f"sets/DIV2K_valid_HR/DIV2K_valid_HR/{i:04d}.png" for i in range(801, 811)],
+        [f"sets/{DIV2K}/{i:04d}.png" for i in range(61, 70)],
+    ),
     "LFW": (
         [f"{LFW}/Person_{who}/Person_{who}_{i:04d}.jpg" for who in range(40) for i in (1, 2, 3)],
         [f"{LFW}/Person_1/Person_1_0004.jpg", f"{LFW}/Ada_L/Ada_L_0001.jpg", f"{LFW}/stray.jpg"],
@@ -126,8 +131,9 @@ def test_a_person_is_in_one_part(tmp_path: Path) -> None:
 
 
 def test_the_data_sets_own_parts_are_kept(tmp_path: Path) -> None:
-    div2k = parts(make(tmp_path / "div2k", *LAYOUTS["DIV2K"][0]))
-    assert all((part == "test") == name.startswith("DIV2K_valid_HR") for name, part in div2k.items())
+    for layout in ("DIV2K", "DIV2K in a folder"):
+        div2k = parts(make(tmp_path / layout, *LAYOUTS[layout][0]))
+        assert all((part == "test") == ("DIV2K_valid_HR" in name) for name, part in div2k.items())
     faces = parts(celeba(tmp_path / "celeba", *LAYOUTS["CelebA"][0]))
     assert all(("train", "val", "test")[int(Path(name).stem) % 3] == part for name, part in faces.items())
 

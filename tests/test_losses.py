@@ -27,6 +27,13 @@ def test_a_better_discriminator_and_a_better_generator_lose_less(kind: str) -> N
     assert generator_loss(high, kind) < generator_loss(low, kind)
 
 
+@pytest.mark.parametrize(("kind", "smooth"), [("bce", True), ("least-squares", True), ("hinge", False)])
+def test_a_smooth_label_asks_for_less_certainty(kind: str, smooth: bool) -> None:
+    sure, fake = torch.full((1, 1, 2, 2), 9.0), torch.zeros(1, 1, 2, 2)
+    losses = [discriminator_loss(sure, fake, kind, label).item() for label in (1.0, 0.9)]
+    assert (losses[1] > losses[0]) == smooth
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_sure_discriminator_still_teaches(kind: str) -> None:
     fake = torch.full((1, 1, 2, 2), -20.0, requires_grad=True)
@@ -45,24 +52,6 @@ def test_beliefs_are_in_range_and_undecided_in_the_middle(kind: str) -> None:
 def test_pixel_losses() -> None:
     a, b = torch.zeros(1, 3, 2, 2), torch.full((1, 3, 2, 2), 0.5)
     assert pixel_loss(a, b, "mse").item() == 0.25 and pixel_loss(a, b, "l1").item() == 0.5
-
-
-@pytest.fixture(scope="module")
-def vgg_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """VGG19's layout filled with random weights: only the machinery is tested, and no photo is judged by it."""
-    torch.manual_seed(0)
-    with torch.device("meta"):
-        shapes = {name: tensor.shape for name, tensor in vgg19().state_dict().items() if "features" in name}
-    # One random kernel for each output, shared by all inputs, keeps the file small.
-    state = {
-        name: torch.randn(shape[0], 1, *shape[2:]).div(9 * shape[1] ** 0.5).expand(shape)
-        if len(shape) == 4
-        else 0.1 * torch.rand(shape)
-        for name, shape in shapes.items()
-    }
-    path = tmp_path_factory.mktemp("weights") / "vgg19-dcbb9e9d.pth"
-    torch.save(state, path)
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ PUBLISHED = {
     "pix2pix": {
         "batch_size": 8, "epochs": 50, "learning_rate": 2e-4, "beta1": 0.5, "image_size": 256, "square": 256,
         "width": 64, "levels": 8, "dropout": 0.5, "norm": "batch", "upsample": "transposed", "residual": False,
-        "pixel_loss": "l1", "pixel_weight": 100.0, "adversarial": "bce", "adversarial_weight": 1.0,
+        "pixel_loss": "l1", "pixel_weight": 2 * 100.0, "adversarial": "bce", "adversarial_weight": 1.0,
         "discriminator_width": 64, "lr_decay": "none", "ema": 0.0,
     },
     "resnet-gan": {
@@ -42,7 +42,8 @@ PUBLISHED = {
     "srgan": {
         "enlarge": 2, "width": 64, "blocks": 16, "kernel": 9, "norm": "batch", "upsample": "shuffle",
         "residual": False, "image_size": 96, "batch_size": 16, "learning_rate": 1e-4, "pixel_loss": "mse",
-        "adversarial_weight": 1e-3, "perceptual_weight": 1.0, "factor": 2, "channel": "Y", "crop_border": 2,
+        "adversarial_weight": 1e-3, "perceptual_weight": 1.0, "pixel_weight": 4.0,
+        "factor": 2, "channel": "Y", "crop_border": 2,
     },
 }  # fmt: skip
 
@@ -68,6 +69,9 @@ def test_recipes_cannot_be_changed_only_replaced() -> None:
         (("unet-denoiser", "huge"), {}, "no scale 'huge'"),
         (("unet-denoiser",), {"widht": 3}, "no field 'widht'; did you mean width"),
         (("unet-denoiser",), {"zzz": 3}, "no field 'zzz'; see"),
+        (("srgan",), {"kernel": 4}, "kernel must be odd"),
+        (("srgan",), {"pixel_weight": 0.0}, "pretrain_epochs 0"),
+        (("unet-denoiser", "full"), {"pixel_weight": 0.0}, "something to learn from"),
     ],
 )
 def test_mistakes_are_named(arguments: tuple, changes: dict, message: str) -> None:

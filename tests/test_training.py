@@ -15,6 +15,7 @@ from conftest import same_weights, tiny
 from gan_restore import training
 from gan_restore.checkpoints import load_generator, load_state
 from gan_restore.devices import Compute
+from gan_restore.evaluation import make_pairs
 from gan_restore.files import UserError, read_csv, read_json
 from gan_restore.images import write
 from gan_restore.recipes import RECIPES, from_dict
@@ -68,12 +69,27 @@ def test_two_stages(tmp_path: Path) -> None:
     run = training.train(recipe, tmp_path / "run")
     rows = read_csv(run / "metrics.csv")
     assert ["d_loss" in row for row in rows] == [row["epoch"] > 2 for row in rows]
+    assert all("perceptual" not in row for row in rows)
     rates = [row["lr"] for row in rows]
     second = rates[next(i for i, row in enumerate(rows) if row["epoch"] > 2) :]
     assert rates[0] == recipe.learning_rate and second[0] == recipe.adversarial_learning_rate
     steps = [load_generator(run / name)[2]["step"] for name in ("pretrained.safetensors", "best.safetensors")]
     per_epoch = rows[-1]["step"] / 3
     assert steps[0] <= 2 * per_epoch and steps[1] == 3 * per_epoch, "the second stage keeps its last generator"
+
+
+def test_the_published_second_stage_learns_from_vgg19_too(tmp_path: Path, folder: Path, vgg_file: Path) -> None:
+    weights = {"perceptual_weight": 1.0, "vgg_weights": str(vgg_file), "adversarial_weight": 1e-3}
+    run = training.train(tiny("srgan", "full", data=str(folder), epochs=2, **weights), tmp_path / "run")
+    rows = read_csv(run / "metrics.csv")
+    second = [row["epoch"] > 1 for row in rows]
+    assert ["perceptual" in row for row in rows] == ["d_loss" in row for row in rows] == second
+
+
+def test_a_first_stage_that_nothing_follows_has_one_fall_of_the_rate(tmp_path: Path) -> None:
+    run = training.train(tiny("srgan", epochs=3, adversarial_weight=0.0, lr_decay="cosine"), tmp_path / "run")
+    rates = [row["lr"] for row in read_csv(run / "metrics.csv")]
+    assert rates == sorted(rates, reverse=True)
 
 
 def test_the_first_stage_alone(tmp_path: Path) -> None:
@@ -89,6 +105,10 @@ def test_pairs_of_the_data_set_are_used_as_they_are(tmp_path: Path, monkeypatch)
         write(tmp_path / "pairs" / "color" / f"{i}.png", clean)
         write(tmp_path / "pairs" / "gray" / f"{i}.png", 1 - clean)
     recipe = tiny("pix2pix", data=str(tmp_path / "pairs"), epochs=1)
+    with pytest.raises(UserError, match="holds pairs of one size"):
+        tiny("srgan", data=recipe.data).images("train")
+    pair = make_pairs(recipe.images("train"), recipe)[0]
+    assert pair.damage == "the data set's own pairs"
     seen = []
     network = recipe.generator()
     network.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
@@ -107,7 +127,7 @@ def test_a_run_is_not_overwritten_unasked_and_resume_wants_the_same_recipe(tmp_p
     training.train(recipe, run)
     with pytest.raises(UserError, match="already holds a run; pass --resume"):
         training.train(recipe, run)
-    with pytest.raises(UserError, match="another epochs, learning_rate"):
+    with pytest.raises(UserError, match="with epochs 2, not 9; learning_rate"):
         training.train(tiny(epochs=9, learning_rate=0.1), run, resume=True)
     before = load_state(run / "last.ckpt")["step"]
     training.train(recipe, run, resume=True)  # a finished run stays as it is
@@ -139,6 +159,17 @@ try:
     training.train(recipe, sys.argv[1], resume=len(sys.argv) > 3)
 except KeyboardInterrupt:
     sys.exit(130)
+"""
+TELL_WEIGHTS = """
+import torch
+from pathlib import Path
+loop = training._Run.loop
+def tell(run, state):
+    out = loop(run, state)
+    weights = torch.cat([p.detach().flatten() for p in run.generator.parameters()])
+    torch.save(weights, Path(sys.argv[1]).parent / f"rank{run.fabric.global_rank}.pt")
+    return out
+training._Run.loop = tell
 """
 SMALL = {"width": 4, "depth": 2, "discriminator_width": 4, "image_size": 32, "crops_per_image": 4, "epochs": 6}
 RESUMABLE = SMALL | {"dropout": 0.2, "norm": "batch", "ema": 0.9, "adversarial_weight": 0.1, "augment": "dihedral"}
@@ -179,6 +210,7 @@ def test_two_processes_train_together(tmp_path: Path) -> None:
         "training.train(recipe, sys.argv[1], resume=len(sys.argv) > 3)",
         "training.train(recipe, sys.argv[1], training.Compute(device='cpu', devices=2))",
     )
+    program = program.replace("try:", TELL_WEIGHTS + "try:", 1)
     script = tmp_path / "run.py"
     script.write_text(program)
     done = subprocess.run(
@@ -187,6 +219,8 @@ def test_two_processes_train_together(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     assert read_csv(tmp_path / "run" / "metrics.csv")[-1]["epoch"] == 1
+    first, second = (torch.load(tmp_path / f"rank{rank}.pt") for rank in (0, 1))
+    assert first.isfinite().all() and torch.equal(first, second), "both learned from both halves of the batch"
 
 
 def test_a_run_that_diverges_is_said(tmp_path: Path) -> None:
