@@ -20,8 +20,9 @@ class Batches(Dataset):
 
     Item `step` is a uint8 tensor N x C x H x W with C of 1 (gray sources) or 3; N x 2C x H x W where the images
     bring their own damaged ones: the clean channels, then the damaged ones, cropped and turned alike. Each epoch
-    shows every image `crops_per_image` times in a new order. Images smaller than `size` come back whole, to be
-    enlarged on the device (`images.enlarge_to`), if all are squares of one size, and enlarged here if not.
+    shows every image `crops_per_image` times in a new order, but for the last ones that fill no batch. Images
+    smaller than `size` come back whole, to be enlarged on the device (`images.enlarge_to`), if all are squares of
+    one size, and enlarged here if not.
 
     Args:
         size: side of the square crops.

@@ -78,7 +78,7 @@ def _some(names: list[str]) -> str:
 
 
 def _parts_by_path(names: list[Path]) -> dict[Path, Part]:
-    """Parts by the outermost folder that names one if any names `train`, else by the hash."""
+    """Parts by the outermost folder that names one; by the hash for the rest, if no folder names `train`."""
     folders = {
         name: next(
             (_PART_FOLDERS[above.lower()] for above in name.parts[:-1] if above.lower() in _PART_FOLDERS), None
@@ -87,7 +87,7 @@ def _parts_by_path(names: list[Path]) -> dict[Path, Part]:
     }
     own = set(folders.values()) - {None}
     if "train" not in own:
-        return {name: part_of(_who(name)) for name in names}
+        return {name: part or part_of(_who(name)) for name, part in folders.items()}
     parts = {}
     for name, part in folders.items():
         if part == "train":

@@ -25,7 +25,6 @@ _LIMITS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(_SIZES, (1, math.inf)),
     **dict.fromkeys(_COUNTS, (0, math.inf)),
     **dict.fromkeys(_WEIGHTS, (0, 1e6)),
-    "image_size": (11, math.inf),  # SSIM's window
     "learning_rate": (1e-12, 1),
     "discriminator_learning_rate": (0, 1),
     "adversarial_learning_rate": (0, 1),
@@ -47,6 +46,9 @@ class Recipe:
     scales: ClassVar[dict[Scale, dict[str, Any]]]
     probe: ClassVar[tuple[str, tuple[float, ...]]]
     """A field of the damage and values for it, to see what happens away from what was trained on."""
+
+    smallest: ClassVar[int] = 11
+    """The least `image_size`: the side of SSIM's window."""
 
     scale: Scale = "full"
     """smoke: minutes on two CPU cores; small: about ten minutes on one GPU; full: the published settings."""
@@ -113,6 +115,8 @@ class Recipe:
             if low is not None and not low <= value <= high:
                 bounds = f"at least {low}" if high == math.inf else f"from {low} to {high}"
                 raise UserError(f"{field.name} must be {bounds}, not {value}")
+        if self.image_size < self.smallest:
+            raise UserError(f"image_size must be at least {self.smallest}, not {self.image_size}")
         if not self.weights():
             raise UserError("a generator needs something to learn from: one of the loss weights must be above 0")
         if self.two_stages and not self.pixel_weight:

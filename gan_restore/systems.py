@@ -130,6 +130,7 @@ class Pix2Pix(Recipe):
     show_marks: bool = False
     """Show the generator what is thin and stands out."""
 
+    smallest: ClassVar = 24  # for the PatchGAN
     probe: ClassVar = ("noise_sigma", (0.0, 0.02, 0.05, 0.1, 0.15))
     improved: ClassVar[dict[str, Any]] = {
         **_IMPROVED, **_BALANCED, "dropout": 0.0, "adversarial_weight": 0.1, "show_marks": True,
@@ -316,7 +317,7 @@ class Srgan(Recipe):
     crops_per_image: int = 100
     learning_rate: float = 1e-4
     pretrain_epochs: int = 80
-    pixel_weight: float = 4.0  # the paper's 1, whose images are in [-1, 1] and squared errors four times as large
+    pixel_weight: float = 4.0  # 1 for the paper's images in [-1, 1], whose squared errors are four times as large
     perceptual_weight: float = 1.0
     adversarial_weight: float = 1e-3
 

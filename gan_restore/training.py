@@ -79,12 +79,13 @@ def train(
     state = _open_run(recipe, out, resume, overwrite)
     images = recipe.images("train", skip_unreadable=skip_unreadable)
     val_images = recipe.images("val", skip_unreadable=skip_unreadable)
-    if state is None and fabric.is_global_zero:
+    run = _Run(recipe, out, fabric, images, val_images, compute or Compute())
+    if state is None and fabric.is_global_zero:  # now nothing can fail before the first step
         if overwrite:  # before the new recipe is written, so that it never stands beside the old run's state
             for name in (LAST, BEST, PRETRAINED, METRICS, "results.json"):
                 (out / name).unlink(missing_ok=True)
         write_json(out / RECIPE, recipe.to_dict())
-    return _Run(recipe, out, fabric, images, val_images, compute or Compute()).loop(state)
+    return run.loop(state)
 
 
 def _open_run(recipe: Recipe, out: Path, resume: bool, overwrite: bool) -> dict | None:

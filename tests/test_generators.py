@@ -6,7 +6,7 @@ from conftest import ODD
 from torch import nn
 
 from gan_restore import recipes
-from gan_restore.blocks import ResidualBlock, RestoringNetwork, enlarge, upsampling
+from gan_restore.blocks import ResidualBlock, RestoringNetwork, enlarge, tanh_range, upsampling
 from gan_restore.degradations import SaltAndPepper, seeded
 from gan_restore.generators import DenoisingUNet, Pix2PixUNet, ResidualEncoderDecoder, SRResNet, thin_marks
 from gan_restore.impulses import impulse_mask
@@ -221,3 +221,39 @@ def test_two_steps_change_every_weight(name: str, options: dict, precision: torc
     assert loss.dtype == torch.float32 and loss.isfinite()
     unchanged = [key for key, value in network.named_parameters() if torch.equal(before[key], value)]
     assert not unchanged
+
+
+PUBLISHED_ACTIVATIONS = {  # slopes of the LeakyReLUs of generator and discriminator, ReLUs, PReLUs, how it ends
+    "unet-denoiser": ({0.1}, {0.1}, 0, 0, torch.sigmoid),
+    "pix2pix": ({0.2}, {0.2}, 7, 0, tanh_range),  # the eighth ReLU is no module
+    "resnet-gan": (set(), {0.2}, 14, 0, tanh_range),
+    "face-cgan": (set(), {0.2}, 7, 0, tanh_range),
+    "srgan": (set(), {0.2}, 0, 18, tanh_range),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED_ACTIVATIONS)
+def test_full_has_the_published_activations(name: str) -> None:
+    generator, discriminator = recipes.get(name, "full").generator(), recipes.get(name, "full").discriminator()
+    of = lambda network, kind: [part for part in network.modules() if isinstance(part, kind)]  # noqa: E731
+    slopes = ({part.negative_slope for part in of(network, nn.LeakyReLU)} for network in (generator, discriminator))
+    counts = (len(of(generator, nn.ReLU)), len(of(generator, nn.PReLU)))
+    assert (*slopes, *counts, generator.squash) == PUBLISHED_ACTIVATIONS[name]
+
+
+def test_the_tanh_range_is_that_of_tanh() -> None:
+    raw = torch.tensor([-9.0, 0.0, 0.5, 9.0])
+    torch.testing.assert_close(tanh_range(raw), (torch.tanh(raw) + 1) / 2)
+
+
+@pytest.mark.parametrize("name", ["unet-denoiser", "pix2pix"])
+def test_skips_carry_what_the_narrow_part_cannot(name: str) -> None:
+    """Two images that differ by a fine pattern only: with the deepest part silenced the answers still differ."""
+    torch.manual_seed(0)
+    network = recipes.get(name, "full", width=8).generator().eval()
+    deepest = (network.up if name == "unet-denoiser" else network.decoder)[0]
+    deepest.register_forward_hook(lambda _module, _inputs, output: torch.zeros_like(output))
+    flat = torch.full((1, 3, 256, 256), 0.5)
+    fine = flat + 0.2 * torch.randn(flat.shape)
+    with torch.no_grad():
+        assert (network(fine) - network(flat)).abs().mean() > 1e-5

@@ -138,6 +138,11 @@ def test_the_data_sets_own_parts_are_kept(tmp_path: Path) -> None:
     assert all(("train", "val", "test")[int(Path(name).stem) % 3] == part for name, part in faces.items())
 
 
+def test_own_parts_without_train_stay_out_of_it(tmp_path: Path) -> None:
+    found = parts(make(tmp_path, *(f"{part}/{i}.png" for part in ("val", "test") for i in range(30))))
+    assert len(found) == 60 and all(name.startswith(part) for name, part in found.items())
+
+
 def test_what_has_no_place_is_counted_and_named(tmp_path: Path, capsys) -> None:
     root = make(tmp_path / "pairs", "clean/a.png", "degraded/a.png", "clean/b.png", "degraded/c.png", "mask/a.png")
     assert [item.clean.name for item in arrange(root)] == ["a.png"]

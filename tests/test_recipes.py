@@ -34,15 +34,16 @@ PUBLISHED = {
     },
     "resnet-gan": {
         "pixel_loss": "mse", "adversarial": "bce", "upsample": "transposed", "norm": "batch", "residual": False,
-        "down": 2, "blocks": 9,
+        "down": 2, "blocks": 9, "kernel": 7, "adversarial_weight": 1e-3,
     },
     "face-cgan": {
         "pixel_loss": "l1", "adversarial": "bce", "upsample": "resize", "residual": False, "blocks": 0,
+        "kernel": 7, "pixel_weight": 2 * 100.0, "adversarial_weight": 1.0,
     },
     "srgan": {
         "enlarge": 2, "width": 64, "blocks": 16, "kernel": 9, "norm": "batch", "upsample": "shuffle",
         "residual": False, "image_size": 96, "batch_size": 16, "learning_rate": 1e-4, "pixel_loss": "mse",
-        "adversarial_weight": 1e-3, "perceptual_weight": 1.0, "pixel_weight": 4.0,
+        "adversarial_weight": 1e-3, "perceptual_weight": 1.0, "pixel_weight": 4.0, "pretrain_epochs": 80,
         "factor": 2, "channel": "Y", "crop_border": 2,
     },
 }  # fmt: skip
@@ -70,6 +71,7 @@ def test_recipes_cannot_be_changed_only_replaced() -> None:
         (("unet-denoiser",), {"widht": 3}, "no field 'widht'; did you mean width"),
         (("unet-denoiser",), {"zzz": 3}, "no field 'zzz'; see"),
         (("srgan",), {"kernel": 4}, "kernel must be odd"),
+        (("pix2pix",), {"image_size": 16}, "image_size must be at least 24"),
         (("srgan",), {"pixel_weight": 0.0}, "pretrain_epochs 0"),
         (("unet-denoiser", "full"), {"pixel_weight": 0.0}, "something to learn from"),
     ],

@@ -43,6 +43,21 @@ def test_the_learning_rate_falls_as_a_cosine(tmp_path: Path) -> None:
     assert rates[0] == 1e-3 and rates[3] == pytest.approx(5e-4) and rates == sorted(rates, reverse=True)
 
 
+def test_the_average_is_kept_and_not_the_last_network(tmp_path: Path) -> None:
+    run = training.train(tiny(ema=0.5, epochs=1), tmp_path / "run")
+    state, kept = load_state(run / "last.ckpt"), load_generator(run)[0].state_dict()
+    assert all(torch.equal(kept[name], state["ema"][f"module.{name}"]) for name in kept)
+    assert any(not torch.equal(kept[name], state["generator"][name]) for name in kept)
+
+
+def test_each_network_has_its_rate_and_momentum(tmp_path: Path) -> None:
+    recipe = tiny(beta1=0.3, discriminator_learning_rate=2e-4, lr_decay="none", epochs=1, adversarial_weight=0.1)
+    state = load_state(training.train(recipe, tmp_path / "run") / "last.ckpt")
+    groups = [state[name]["param_groups"][0] for name in ("g_optimizer", "d_optimizer")]
+    assert [group["lr"] for group in groups] == [recipe.learning_rate, 2e-4]
+    assert [tuple(group["betas"]) for group in groups] == [(0.3, 0.999)] * 2
+
+
 def test_training_learns(tmp_path: Path) -> None:
     recipe = tiny(width=8, residual=False, mask_input=False, crops_per_image=20, epochs=4, adversarial_weight=0.0)
     rows = read_csv(training.train(recipe, tmp_path / "run") / "metrics.csv")
@@ -142,6 +157,9 @@ def test_errors_come_before_anything_is_written(tmp_path: Path) -> None:
     training.train(tiny(), tmp_path / "good")
     with pytest.raises(UserError, match="no such file or folder"):
         training.train(tiny(data=str(tmp_path / "none")), tmp_path / "good", overwrite=True)
+    with pytest.raises(UserError, match="vgg"):
+        nowhere = {"perceptual_weight": 1.0, "vgg_weights": str(tmp_path / "vgg.pth")}
+        training.train(tiny(**nowhere), tmp_path / "good", overwrite=True)
     assert (tmp_path / "good" / "best.safetensors").exists(), "nor is anything thrown away"
     with pytest.raises(UserError, match="try --device auto"):
         training.train(tiny(), tmp_path / "run", Compute(device="tpu"))
