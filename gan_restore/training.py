@@ -187,12 +187,13 @@ class _Run:
                 self.step += 1
                 self.seconds = time.perf_counter() - started
                 epoch_ends = self.step % len(self.batches) == 0
+                stopping = interrupted.is_set()  # asked once, so that what is said is what was done
                 if self.step % row_every == 0 or epoch_ends:
                     self._log(progress, self._validate_and_keep() if epoch_ends else {})
-                if epoch_ends or interrupted.is_set():
+                if epoch_ends or stopping:
                     self._save()
                 progress.update()
-                if interrupted.is_set() and self.step < self.total:
+                if stopping and self.step < self.total:
                     progress.close()
                     self.fabric.print(
                         f"Stopped after step {self.step} of {self.total}; the state is in {self.out / LAST}. "
