@@ -34,8 +34,8 @@ course: $(READY) ## run the whole course on the photos inside scikit-image (SCAL
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest
 
-lint: $(READY) ## check style
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+lint: $(READY) ## check style, types and the direction of imports
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo && $(BIN)/mypy
 
 format: $(READY) ## mend style
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .

@@ -24,10 +24,10 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import Compose, RandomCrop, RandomHorizontalFlip, ToTensor
 
 from gan_restore import recipes, training
-from gan_restore.batches import Batches
-from gan_restore.data import load
-from gan_restore.devices import Compute
+from gan_restore.data.batches import Batches
+from gan_restore.data.datasets import load
 from gan_restore.images import list_images
+from gan_restore.inference.devices import Compute
 
 
 @dataclass

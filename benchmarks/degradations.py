@@ -20,20 +20,13 @@ import tyro
 from PIL import Image
 from torch import Tensor
 
-from gan_restore.degradations import (
-    JPEG,
-    BlindFace,
-    Compose,
-    Degradation,
-    Downsample,
-    GaussianBlur,
-    GaussianNoise,
-    LowResolution,
-    SaltAndPepper,
-    seeded,
-)
+from gan_restore.degradations.base import Compose, Degradation, seeded
+from gan_restore.degradations.blind import BlindFace
+from gan_restore.degradations.blur_and_codec import JPEG, Downsample, GaussianBlur, LowResolution
+from gan_restore.degradations.noise import GaussianNoise, SaltAndPepper
+from gan_restore.degradations.overlays import ScratchOverlay
+from gan_restore.degradations.scratches import Scratches
 from gan_restore.images import to_bytes, to_tensor, write
-from gan_restore.scratches import Scratches, ScratchOverlay
 
 
 @dataclass

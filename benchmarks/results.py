@@ -15,13 +15,13 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from gan_restore import evaluation, recipes, training
-from gan_restore.arguments import parse
-from gan_restore.checkpoints import LAST, METRICS, read_recipe
-from gan_restore.devices import Compute
+from gan_restore.cli.arguments import parse
 from gan_restore.files import UserError, read_csv, write_json
-from gan_restore.recipes import RECIPES
+from gan_restore.inference.checkpoints import LAST, METRICS, read_recipe
+from gan_restore.inference.devices import Compute
+from gan_restore.recipes.names import RECIPES
 
-# recipe -> (trained on, tested on, part of it)
+# recipe -> (trained on, tested on, split of it)
 DATA = {
     "unet-denoiser": ("fer2013.zip", "fer2013.zip", "val"),
     "pix2pix": ("faces", "faces", "val"),
@@ -70,12 +70,12 @@ def run(
     compute = Compute(precision="bf16-mixed" if size == "cpu" else "auto")
     results = {}
     for name in recipe_names:
-        trained_on, tested_on, part = DATA[name]
+        trained_on, tested_on, split = DATA[name]
         changes = CPU[name] if size == "cpu" else {}
         recipe = recipes.get(name, "small", data=str((data / trained_on).resolve()), seed=seed, **changes)
         folder = out / size / name
         training.train(recipe, folder, compute, resume=(folder / LAST).exists())
-        rows = evaluation.evaluate_checkpoint(folder, str(data / tested_on), part, compute=compute)
+        rows = evaluation.evaluate_checkpoint(folder, str(data / tested_on), split, compute=compute)
         last = read_csv(folder / METRICS)[-1]
         results[name] = {
             "minutes": last["seconds"] / 60,
@@ -102,11 +102,11 @@ def as_markdown(name: str, result: dict[str, Any]) -> str:
         f"{recipe['seed']}, scale `small`{with_changes}. Measured on {first['n_images']} images of "
         f"{first['data']}, {first['channel']}, range {first['range']}, "
         f"{first['crop_border']} pixels of border left out. Damage: `{first['damage']}`.\n",
-        "| restorer | kind | PSNR (dB) | SSIM | MSE |",
+        "| method | kind | PSNR (dB) | SSIM | MSE |",
         "|---|---|---|---|---|",
     ]
     lines += [
-        f"| {row['restorer']} | {row['kind']} | {row['psnr']:.2f} | {row['ssim']:.4f} | {row['mse']:.2e} |"
+        f"| {row['method']} | {row['kind']} | {row['psnr']:.2f} | {row['ssim']:.4f} | {row['mse']:.2e} |"
         for row in rows
     ]
     return "\n".join(lines) + "\n"

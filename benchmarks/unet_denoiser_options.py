@@ -12,9 +12,9 @@ from pathlib import Path
 import tyro
 
 from gan_restore import recipes, training
-from gan_restore.devices import Compute
 from gan_restore.files import read_csv
-from gan_restore.recipes import UnetDenoiser
+from gan_restore.inference.devices import Compute
+from gan_restore.recipes.unet_denoiser import UnetDenoiser
 
 LINES = {
     "default": {},

@@ -28,7 +28,7 @@ from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 from tyro.conf import Positional
 
-from gan_restore.arguments import parse
+from gan_restore.cli.arguments import parse
 from gan_restore.files import UserError, read_json, write_json
 
 SCRIPT = "python data_scripts/download_kaggle.py"

@@ -30,11 +30,12 @@ from torch import Tensor
 from tqdm.auto import tqdm
 from tyro.conf import Positional
 
-from gan_restore.arguments import parse
-from gan_restore.degradations import Compose, random_seed, seeded
+from gan_restore.cli.arguments import parse
+from gan_restore.degradations.base import Compose, random_seed, seeded
+from gan_restore.degradations.overlays import ScratchOverlay
+from gan_restore.degradations.scratches import Scratches
 from gan_restore.files import UserError, read_json, write_json, writing
 from gan_restore.images import list_images, quantise, read, to_bytes
-from gan_restore.scratches import Scratches, ScratchOverlay
 
 SCRIPT = "python data_scripts/make_scratched_pairs.py"
 LAYOUT = Path("humanface8000", "landscape Images")
@@ -72,7 +73,7 @@ class Job:
     def run(self, photo: Path) -> None:
         """Write the files of one photo that are missing."""
         try:
-            clean = _shrunk(read(photo), self.size)
+            clean = shrink_each(read(photo), self.size)
         except UserError as error:
             raise UserError(f"{error}; mend or remove it, then run the same command again") from None
         # Of the name alone: neither the order nor the number of workers matters.
@@ -224,7 +225,7 @@ def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which lets the begun photos finish
 
 
-def _shrunk(photo: Tensor, size: int) -> Tensor:
+def shrink_each(photo: Tensor, size: int) -> Tensor:
     """The photo with `size` pixels on its longer side, if it has more; bicubic with antialiasing."""
     longer = max(photo.shape[2:])
     if not size or longer <= size:

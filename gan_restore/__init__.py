@@ -1,10 +1,20 @@
 """Image restoration with GANs: a small library behind a Jupyter course.
 
-The rooms, in the order an image walks through them: `images` and `cache` turn files into tensors, `data`
-serves them, `degradations` damage them, `generators` and `discriminators` are the networks, `losses` and
-`recipes` say how they learn, `training` does it, `checkpoints` keep it, `evaluation` compares it with the
-`baselines` by the `metrics` (`perceptual` holds those that are trained networks, on `weights` of others), and
-`restoration` uses it on a photo.
+The packages, from the ground up; imports point down this list only:
+
+- `files`, `images`: image files <-> tensors, files that appear whole or not at all
+- `networks`, `losses`, `baselines`: generators and discriminators, their losses, the classical methods
+- `data`, `degradations`, `metrics`: data sets and batches, damage, measures of quality
+- `recipes`: one file for each of the five systems
+- `inference`, `evaluation`, `training`: a trained generator applied, measured, trained
+- `figures`, `course`, `cli`: figures, the notebooks run headless, the command line
+
+Names are imported when they are first used, so `import gan_restore` takes no time. The names that the notebooks
+use are all importable from here; `__init__.pyi` lists them.
 """
 
+import lazy_loader
+
 __version__ = "0.1.0"
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

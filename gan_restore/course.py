@@ -12,9 +12,9 @@ from typing import Any
 import torch
 
 from gan_restore import recipes
-from gan_restore.devices import Compute, Device
 from gan_restore.files import UserError, read_json, write_json, writing
-from gan_restore.recipes import RECIPES
+from gan_restore.inference.devices import Compute, Device
+from gan_restore.recipes.names import RECIPES
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 ONCE = ("00_start_here", "01_data", "02_generator", "03_discriminator")

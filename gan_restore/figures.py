@@ -110,14 +110,14 @@ def compare(
 
 
 def scores_chart(rows: Sequence[Mapping], title: str = "") -> Figure:
-    """PSNR and SSIM of every row of an evaluation as bars, the learned restorers in their own colour."""
+    """PSNR and SSIM of every row of an evaluation as bars, the learned methods in their own colour."""
     rows = sorted(rows, key=lambda row: row["psnr"])
     figure, axes = new(1, 2, 5, 0.42 * len(rows) + 1.4, sharey=True)
     for axis, key, label, form in zip(
         axes.flat, ("psnr", "ssim"), ("PSNR (dB)", "SSIM"), (".2f", ".4f"), strict=True
     ):
         bars = axis.barh(
-            [row["restorer"] for row in rows],
+            [row["method"] for row in rows],
             [row[key] for row in rows],
             color=[COLOURS[row["kind"]] for row in rows],
         )

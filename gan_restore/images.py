@@ -198,7 +198,7 @@ def to_square(image: np.ndarray, side: int) -> np.ndarray:
     return np.array(middle.resize((side, side), Image.Resampling.BICUBIC))
 
 
-def by_shape(images: list[Tensor], pixels: int = 2**20) -> Iterator[tuple[list[int], Tensor]]:
+def group_by_shape(images: list[Tensor], pixels: int = 2**20) -> Iterator[tuple[list[int], Tensor]]:
     """Group single images (1 x 3 x H x W) of equal shape into batches; yields (positions, batch).
 
     Args:

@@ -1,4 +1,4 @@
-"""What the tests share: a cache of their own, small photos, a tiny recipe."""
+"""Fixtures that the tests share: a cache of their own, small photos."""
 
 from pathlib import Path
 
@@ -7,11 +7,7 @@ import pytest
 import torch
 from torchvision.models import vgg19
 
-from gan_restore import recipes
-from gan_restore.images import read, write
-from gan_restore.recipe import Recipe, Scale
-
-ODD = [(37, 31), (64, 48), (16, 90)]  # sizes that no network likes
+from gan_restore.images import write
 
 
 @pytest.fixture(autouse=True)
@@ -47,21 +43,12 @@ def fer_csv(tmp_path: Path) -> Path:
     """A small fer2013.csv in Kaggle's form."""
     rng = np.random.default_rng(0)
     lines = ["emotion,pixels,Usage"]
-    for part, count in (("Training", 8), ("PublicTest", 3), ("PrivateTest", 2)):
+    for split, count in (("Training", 8), ("PublicTest", 3), ("PrivateTest", 2)):
         for _ in range(count):
-            lines.append(f"3,{' '.join(map(str, rng.integers(0, 256, 48 * 48)))},{part}")
+            lines.append(f"3,{' '.join(map(str, rng.integers(0, 256, 48 * 48)))},{split}")
     path = tmp_path / "fer2013.csv"
     path.write_text("\n".join(lines) + "\n")
     return path
-
-
-TINY = {
-    "unet-denoiser": {"depth": 2},
-    "pix2pix": {"levels": 3},
-    "resnet-gan": {"blocks": 1},
-    "face-cgan": {"blocks": 1},
-    "srgan": {"blocks": 1, "pretrain_epochs": 1},
-}
 
 
 @pytest.fixture(scope="session")
@@ -80,26 +67,3 @@ def vgg_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "vgg19-dcbb9e9d.pth"
     torch.save(state, path)
     return path
-
-
-def tiny(name: str = "unet-denoiser", scale: Scale = "smoke", **changes: object) -> Recipe:
-    """A recipe shrunk to seconds."""
-    small = {
-        "width": 4,
-        "discriminator_width": 4,
-        "image_size": 32,
-        "batch_size": 4,
-        "crops_per_image": 1,
-        "epochs": 2,
-    }
-    return recipes.get(name, scale, **(small | TINY[name] | changes))
-
-
-def same_weights(a: Path, b: Path) -> bool:
-    from safetensors.torch import load_file
-
-    first, second = load_file(a), load_file(b)
-    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
-
-
-__all__ = ["ODD", "read", "same_weights", "tiny"]

@@ -7,8 +7,8 @@ from PIL import Image
 from gan_restore import figures
 
 ROWS = [
-    {"restorer": "input", "kind": "input", "psnr": 17.0, "ssim": 0.4, "data": "x", "n_images": 2},
-    {"restorer": "net", "kind": "learned", "psnr": 50.0, "ssim": 0.99, "data": "x", "n_images": 2},
+    {"method": "input", "kind": "input", "psnr": 17.0, "ssim": 0.4, "data": "x", "n_images": 2},
+    {"method": "net", "kind": "learned", "psnr": 50.0, "ssim": 0.99, "data": "x", "n_images": 2},
 ]
 HISTORY = [
     {

@@ -54,7 +54,7 @@ import resource, signal, sys, torch
 from pathlib import Path
 from gan_restore import recipes
 from gan_restore.files import UserError, write_json
-from gan_restore.checkpoints import save_generator, save_state
+from gan_restore.inference.checkpoints import save_generator, save_state
 from gan_restore.images import write
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))

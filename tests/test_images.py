@@ -3,15 +3,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import ODD
 from PIL import Image
+from support import ODD
 
 from gan_restore.files import UserError
 from gan_restore.images import (
     Photo,
-    by_shape,
     decode,
     enlarge_to,
+    group_by_shape,
     list_images,
     read,
     read_photo,
@@ -113,5 +113,5 @@ def test_enlarging_matches_pillow() -> None:
 
 def test_by_shape_gives_every_image_once() -> None:
     images = [torch.rand(1, 3, 4 + i % 2, 4) for i in range(7)]
-    seen = {i: batch[k] for positions, batch in by_shape(images, 2) for k, i in enumerate(positions)}
+    seen = {i: batch[k] for positions, batch in group_by_shape(images, 2) for k, i in enumerate(positions)}
     assert sorted(seen) == list(range(7)) and all(torch.equal(seen[i], images[i][0]) for i in seen)

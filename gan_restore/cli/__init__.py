@@ -1,0 +1,54 @@
+"""The command line. Commands are imported when one runs, so that `--help` and `--version` answer at once."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from gan_restore import __version__
+from gan_restore.files import UserError
+
+USAGE = """\
+gan-restore: image restoration with GANs
+
+  gan-restore recipes                                 what can be trained
+  gan-restore train RECIPE [--scale smoke] ...        train one, into a run folder
+  gan-restore evaluate RUN_OR_CHECKPOINT ...          compare it with the classical methods
+  gan-restore restore PHOTO... --checkpoint FILE ...  restore your own photos
+  gan-restore course [--scale smoke] ...              run every notebook and make a page of the results
+
+`gan-restore COMMAND --help` shows options and an example."""
+
+COMMANDS = {
+    "recipes": "gan_restore.cli.list_recipes",
+    "train": "gan_restore.cli.train",
+    "evaluate": "gan_restore.cli.evaluate",
+    "restore": "gan_restore.cli.restore",
+    "course": "gan_restore.cli.course",
+}
+"""Command -> the module that runs it, imported when it does."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 2 for a mistake of the user's, 130 after Ctrl-C."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if not args or args[0] in ("-h", "--help"):
+            print(USAGE)
+            return 0
+        if args[0] == "--version":
+            print(f"gan-restore {__version__}")
+            return 0
+        if args[0] not in COMMANDS:
+            raise UserError(f"no command '{args[0]}'; choose one of {', '.join(COMMANDS)}")
+        importlib.import_module(COMMANDS[args[0]]).main(args[1:])
+    except UserError as error:
+        print(f"gan-restore: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `gan-restore ... | head`
+        sys.stdout = None
+        return 0
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0

@@ -1,0 +1,43 @@
+"""Degradations: damage done on purpose, so that the undamaged image is known.
+
+A degradation is any callable `(clean, generator) -> degraded` on a batch N x 3 x H x W in [0, 1], on the batch's
+device. All its randomness comes from the `torch.Generator` that it is given: the same seed on the same kind of
+device gives the same damage. A setting of type `Range` is a number, or a pair (low, high) from which each image
+samples its own value.
+"""
+
+from gan_restore.degradations.base import Compose, Degradation, Range, Settings, limits, random_seed, sample, seeded
+from gan_restore.degradations.blind import BlindFace
+from gan_restore.degradations.blur_and_codec import (
+    JPEG,
+    Downsample,
+    GaussianBlur,
+    LowResolution,
+    resize,
+    shrink_each,
+)
+from gan_restore.degradations.noise import GaussianNoise, SaltAndPepper
+from gan_restore.degradations.overlays import ScratchOverlay
+from gan_restore.degradations.scratches import Scratches
+
+__all__ = [
+    "JPEG",
+    "BlindFace",
+    "Compose",
+    "Degradation",
+    "Downsample",
+    "GaussianBlur",
+    "GaussianNoise",
+    "LowResolution",
+    "Range",
+    "SaltAndPepper",
+    "ScratchOverlay",
+    "Scratches",
+    "Settings",
+    "limits",
+    "random_seed",
+    "resize",
+    "sample",
+    "seeded",
+    "shrink_each",
+]

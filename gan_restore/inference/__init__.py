@@ -1,0 +1,33 @@
+"""Inference: checkpoints, devices, and trained generators applied to images and photo files."""
+
+from gan_restore.inference.checkpoints import (
+    BEST,
+    LAST,
+    PRETRAINED,
+    RECIPE,
+    load_generator,
+    load_state,
+    read_recipe,
+    save_generator,
+    save_state,
+)
+from gan_restore.inference.devices import Compute, Device
+from gan_restore.inference.restorer import Restorer, load_restorer, restore_file, restore_photo
+
+__all__ = [
+    "BEST",
+    "LAST",
+    "PRETRAINED",
+    "RECIPE",
+    "Compute",
+    "Device",
+    "Restorer",
+    "load_generator",
+    "load_restorer",
+    "load_state",
+    "read_recipe",
+    "restore_file",
+    "restore_photo",
+    "save_generator",
+    "save_state",
+]

@@ -1,0 +1,62 @@
+"""A trained generator as a restorer of batches, and of photo files with what they came with."""
+
+import dataclasses
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gan_restore.images import Photo, read_photo, write
+from gan_restore.inference.checkpoints import load_generator
+from gan_restore.inference.devices import Compute
+
+
+class Restorer:
+    """A trained generator that restores batches on the device of `compute`.
+
+    Args:
+        generator: a network N x 3 x H x W -> N x 3 x factor H x factor W, both in [0, 1].
+        compute: the device and precision; by default a GPU if there is one.
+
+    Example:
+        >>> from gan_restore import recipes
+        >>> restorer = Restorer(recipes.get("srgan", "smoke").generator())
+        >>> restorer(torch.rand(1, 3, 20, 30)).shape
+        torch.Size([1, 3, 40, 60])
+    """
+
+    def __init__(self, generator: nn.Module, compute: Compute | None = None) -> None:
+        self._fabric = (compute or Compute()).fabric()
+        self._module = self._fabric.setup_module(generator.eval().to(memory_format=torch.channels_last))
+
+    @torch.no_grad()
+    def __call__(self, degraded: Tensor) -> Tensor:
+        """Restore a batch N x 3 x H x W in [0, 1]; the result is on the batch's own device."""
+        return self._module(degraded.to(self._fabric.device)).to(degraded)
+
+
+def load_restorer(checkpoint: str | Path, compute: Compute | None = None) -> Restorer:
+    """Load a checkpoint, or the best one of a run folder, as a `Restorer`.
+
+    Raises:
+        UserError: if there is no such checkpoint.
+    """
+    return Restorer(load_generator(checkpoint)[0], compute)
+
+
+def restore_photo(photo: Photo, restorer: Restorer) -> Photo:
+    """Restore a photo; transparency, gray mode and bit depth are kept. Only super-resolution changes its size."""
+    rgb, alpha = restorer(photo.rgb), photo.alpha
+    if alpha is not None and alpha.shape[-2:] != rgb.shape[-2:]:
+        alpha = F.interpolate(alpha, size=rgb.shape[-2:], mode="bicubic", antialias=True).clamp(0, 1)
+    return dataclasses.replace(photo, rgb=rgb, alpha=alpha)
+
+
+def restore_file(source: str | Path, target: str | Path, restorer: Restorer) -> None:
+    """Restore one image file into another.
+
+    Raises:
+        UserError: if the source cannot be read or the target cannot be written.
+    """
+    write(target, restore_photo(read_photo(source), restorer))

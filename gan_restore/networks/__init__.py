@@ -1,0 +1,47 @@
+"""The networks: generators (one file a family), discriminators, and the blocks they share.
+
+Generators map degraded images N x 3 x H x W in [0, 1] to restored images in [0, 1], for any height and width.
+"""
+
+from gan_restore.networks.blocks import (
+    RESIDUAL_SCALE,
+    Norm,
+    ResidualBlock,
+    RestoringNetwork,
+    Upsampling,
+    enlarge,
+    normalisation,
+    pad_to_multiple,
+    tanh_range,
+    upsampling,
+)
+from gan_restore.networks.denoising_unet import DenoisingUNet
+from gan_restore.networks.discriminators import Classifier, DenoisingDiscriminator, PatchGAN
+from gan_restore.networks.encoder_decoder import ResidualEncoderDecoder
+from gan_restore.networks.impulses import biharmonic_fill, impulse_mask, likely_impulses
+from gan_restore.networks.pix2pix_unet import Pix2PixUNet, top_hats
+from gan_restore.networks.srresnet import SRResNet
+
+__all__ = [
+    "RESIDUAL_SCALE",
+    "Classifier",
+    "DenoisingDiscriminator",
+    "DenoisingUNet",
+    "Norm",
+    "PatchGAN",
+    "Pix2PixUNet",
+    "ResidualBlock",
+    "ResidualEncoderDecoder",
+    "RestoringNetwork",
+    "SRResNet",
+    "Upsampling",
+    "biharmonic_fill",
+    "enlarge",
+    "impulse_mask",
+    "likely_impulses",
+    "normalisation",
+    "pad_to_multiple",
+    "tanh_range",
+    "top_hats",
+    "upsampling",
+]

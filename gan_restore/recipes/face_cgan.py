@@ -1,0 +1,71 @@
+"""`face-cgan`: low-quality faces."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import nn
+
+from gan_restore import baselines
+from gan_restore.baselines.base import ImageFunction
+from gan_restore.data.batches import Augment
+from gan_restore.degradations.base import Degradation
+from gan_restore.degradations.blind import BlindFace
+from gan_restore.losses.pixel import Pixel
+from gan_restore.networks.blocks import Upsampling
+from gan_restore.networks.discriminators import Classifier
+from gan_restore.recipes.base import Scale
+from gan_restore.recipes.shared import BALANCED, DOWNLOAD, IMPROVED, SMOKE, EncoderDecoderRecipe
+
+
+@dataclass(frozen=True)
+class FaceCgan(EncoderDecoderRecipe):
+    """Low-quality faces (blurred, small, noisy, JPEG; blind), restored by a conditional GAN (CelebA, LFW, FFHQ)."""
+
+    name: ClassVar[str] = "face-cgan"
+    title: ClassVar[str] = "Low-quality faces"
+    get_data: ClassVar[str] = f"get CelebA with `{DOWNLOAD} celeba` (or lfw, ffhq), then pass --data data/celeba"
+
+    # Nothing was published of these; batch, rate, momentum and weights as in pix2pix, the first conditional GAN.
+    square: int = 128
+    augment: Augment = "flip"
+    epochs: int = 20
+    learning_rate: float = 2e-4
+    beta1: float = 0.5
+    pixel_loss: Pixel = "l1"
+    pixel_weight: float = 200.0  # as pix2pix
+    adversarial_weight: float = 1.0
+
+    down: int = 3
+    blocks: int = 0
+    upsample: Upsampling = "resize"
+
+    largest_factor: float = 2.5
+    """Faces are shrunk by 1 to this factor."""
+
+    robustness: ClassVar = ("largest_factor", (1.0, 2.5, 4.0, 6.0))
+    improved: ClassVar[dict[str, Any]] = {
+        **IMPROVED, **BALANCED, "skips": True, "down": 2, "blocks": 8, "kernel": 3, "adversarial_weight": 0.1,
+    }  # fmt: skip
+    scales: ClassVar[dict[Scale, dict[str, Any]]] = {
+        "smoke": {**improved, **SMOKE, "blocks": 4},
+        "small": {**improved, "epochs": 10, "val_images": 200},
+        "full": {},
+    }  # fmt: skip
+
+    def degradation(self) -> Degradation:
+        return BlindFace(factor=(1.0, self.largest_factor))
+
+    def discriminator(self) -> nn.Module:
+        convolutions = [(self.discriminator_width * 2**level, 2) for level in range(4)]
+        dense = [16 * self.discriminator_width]
+        return Classifier(convolutions, kernel=4, conditioned=True, grid=4, dense=dense)
+
+    def baselines(self) -> dict[str, ImageFunction]:
+        return {
+            "total variation": baselines.total_variation,
+            "bilateral": baselines.bilateral,
+            "non-local means": baselines.non_local_means_for_noise,
+            # 2.5 and 1.0: tuned on training faces
+            "sliding DCT": lambda degraded: baselines.sliding_dct(degraded, of_estimate=2.5),
+            "NLM and DCT, then Wiener": baselines.denoise_and_sharpen(1.0, balance=1.0, of_estimate=2.5),
+        }

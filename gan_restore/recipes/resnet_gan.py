@@ -1,0 +1,74 @@
+"""`resnet-gan`: soft, noisy, JPEG photos."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import nn
+
+from gan_restore import baselines
+from gan_restore.baselines.base import ImageFunction
+from gan_restore.data.batches import Augment
+from gan_restore.degradations.base import Compose, Degradation
+from gan_restore.degradations.blur_and_codec import JPEG, GaussianBlur
+from gan_restore.degradations.noise import GaussianNoise
+from gan_restore.networks.discriminators import Classifier
+from gan_restore.recipes.base import Scale
+from gan_restore.recipes.shared import DOWNLOAD, IMPROVED, SMOKE, EncoderDecoderRecipe
+
+
+@dataclass(frozen=True)
+class ResnetGan(EncoderDecoderRecipe):
+    """Low-quality photos (soft, noisy, JPEG), mended by a residual encoder-decoder (DIV2K)."""
+
+    name: ClassVar[str] = "resnet-gan"
+    title: ClassVar[str] = "Low-quality photos"
+    get_data: ClassVar[str] = f"get DIV2K with `{DOWNLOAD} div2k`, then pass --data data/div2k"
+
+    # Nothing was published of these; batch, rate and momentum as in CycleGAN, whose generator it is.
+    image_size: int = 128
+    augment: Augment = "flip"
+    epochs: int = 50
+    crops_per_image: int = 20
+    learning_rate: float = 2e-4
+    beta1: float = 0.5
+    adversarial_weight: float = 1e-3
+
+    blur_sigma: float = 0.8
+    """Standard deviation of the blur in pixels."""
+    noise_sigma: float = 15 / 255
+    """Standard deviation of the noise on the scale from 0 to 1."""
+    jpeg_quality: int = 60
+    """Quality of the JPEG file, 1 to 100."""
+
+    robustness: ClassVar = ("noise_sigma", (0.0, 0.03, 0.06, 0.1, 0.15))
+    improved: ClassVar[dict[str, Any]] = {
+        **IMPROVED,
+        "skips": True,
+        "kernel": 3,
+        "pixel_loss": "l1",
+        "augment": "dihedral",
+    }
+    scales: ClassVar[dict[Scale, dict[str, Any]]] = {
+        "smoke": {**improved, **SMOKE, "blocks": 4},
+        "small": {**improved, "epochs": 10, "val_images": 20},
+        "full": {},
+    }  # fmt: skip
+
+    def degradation(self) -> Degradation:
+        return Compose(GaussianBlur(self.blur_sigma), GaussianNoise(self.noise_sigma), JPEG(self.jpeg_quality))
+
+    def discriminator(self) -> nn.Module:
+        return Classifier([(self.discriminator_width * 2**level, 2) for level in range(4)], kernel=4)
+
+    def baselines(self) -> dict[str, ImageFunction]:
+        blur, noise = self.blur_sigma, self.noise_sigma
+        return {
+            "median 3x3": baselines.median,
+            "total variation": baselines.total_variation,
+            "bilateral": baselines.bilateral,
+            "non-local means": baselines.non_local_means_for_noise,
+            "sliding DCT": lambda degraded: baselines.sliding_dct(degraded, noise),
+            "Wiener": baselines.wiener(blur, 0.1),
+            "Richardson-Lucy": baselines.richardson_lucy(blur, 3),
+            "NLM and DCT, then Wiener": baselines.denoise_and_sharpen(blur, noise),
+        }

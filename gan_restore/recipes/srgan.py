@@ -1,0 +1,93 @@
+"""`srgan`: super-resolution."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from gan_restore import baselines
+from gan_restore.baselines.base import ImageFunction
+from gan_restore.data.batches import Augment
+from gan_restore.degradations.base import Compose, Degradation
+from gan_restore.degradations.blur_and_codec import Downsample
+from gan_restore.degradations.noise import GaussianNoise
+from gan_restore.networks.blocks import Upsampling
+from gan_restore.networks.discriminators import Classifier
+from gan_restore.networks.srresnet import SRResNet
+from gan_restore.recipes.base import Recipe, Scale
+from gan_restore.recipes.shared import DOWNLOAD, IMPROVED, SMOKE
+
+
+@dataclass(frozen=True)
+class Srgan(Recipe):
+    """Small photos, enlarged twice or four times by SRGAN, in its two stages (DIV2K)."""
+
+    name: ClassVar[str] = "srgan"
+    title: ClassVar[str] = "Super-resolution"
+    get_data: ClassVar[str] = f"get DIV2K with `{DOWNLOAD} div2k`, then pass --data data/div2k"
+
+    # Ledig et al. 2017, section 3.2: crops of 96, batches of 16, Adam at 1e-4.
+    image_size: int = 96
+    augment: Augment = "dihedral"
+    epochs: int = 100
+    crops_per_image: int = 100
+    learning_rate: float = 1e-4
+    pretrain_epochs: int = 80
+    pixel_weight: float = 4.0  # 1 for the paper's images in [-1, 1], whose squared errors are four times as large
+    perceptual_weight: float = 1.0
+    adversarial_weight: float = 1e-3
+
+    enlarge: int = 2
+    """How many times wider and higher: 2 or 4."""
+    blocks: int = 16
+    """Residual blocks."""
+    upsample: Upsampling = "shuffle"
+    """How the generator enlarges."""
+    kernel: int = 9
+    """Side of the first and the last convolution."""
+
+    noise_sigma: float = 0.0
+    """Standard deviation of noise on the small image, on the scale from 0 to 1."""
+
+    robustness: ClassVar = ("noise_sigma", (0.0, 0.01, 0.02, 0.04, 0.08))
+    improved: ClassVar[dict[str, Any]] = {**IMPROVED, "kernel": 3, "pixel_loss": "l1", "pixel_weight": 1.0}
+    scales: ClassVar[dict[Scale, dict[str, Any]]] = {
+        "smoke": {  # VGG19's weights are a download, so this scale does without
+            **improved, **SMOKE, "width": 24, "blocks": 4, "epochs": 6, "pretrain_epochs": 4,
+            "adversarial_learning_rate": 3e-4, "adversarial_weight": 5e-3, "perceptual_weight": 0.0,
+        },
+        "small": {
+            **improved, "epochs": 12, "pretrain_epochs": 10, "learning_rate": 2e-4, "perceptual_weight": 0.0,
+            "val_images": 20,
+        },
+        "full": {},
+    }  # fmt: skip
+
+    @property
+    def factor(self) -> int:
+        return self.enlarge
+
+    def as_input(self, degraded: Tensor) -> Tensor:
+        return baselines.bicubic(self.factor)(degraded)
+
+    def degradation(self) -> Degradation:
+        if self.factor not in (2, 4):
+            raise ValueError(f"enlarge must be 2 or 4, not {self.factor}")
+        if self.image_size % self.factor:
+            raise ValueError(f"image_size must be a multiple of {self.factor}, not {self.image_size}")
+        shrink = Downsample(self.factor)
+        return Compose(shrink, GaussianNoise(self.noise_sigma)) if self.noise_sigma else shrink
+
+    def generator(self) -> nn.Module:
+        return SRResNet(self.factor, self.width, self.blocks, self.norm, self.upsample, self.residual, self.kernel)
+
+    def discriminator(self) -> nn.Module:
+        width = self.discriminator_width
+        convolutions = [(width * 2**level, stride) for level in range(4) for stride in (1, 2)]
+        return Classifier(convolutions, dense=[16 * width])
+
+    def baselines(self) -> dict[str, ImageFunction]:
+        return {
+            "Lanczos": baselines.lanczos(self.factor),
+            "back-projection": baselines.back_projection(self.factor),
+        }

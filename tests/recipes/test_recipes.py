@@ -1,0 +1,118 @@
+import dataclasses
+
+import pytest
+import torch
+from support import tiny
+
+from gan_restore.files import UserError
+from gan_restore.recipes.names import RECIPES, from_dict, get
+
+
+@pytest.mark.parametrize("scale", ["smoke", "small", "full"])
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_builds_at_every_scale_and_survives_json(name: str, scale: str) -> None:
+    recipe = get(name, scale, seed=5)
+    assert from_dict(recipe.to_dict()) == recipe
+    assert recipe.baselines() and recipe.degradation()
+    with torch.no_grad():
+        small = recipe.generator().eval()(torch.rand(1, 3, 32, 32))
+        assert small.shape == (1, 3, 32 * recipe.factor, 32 * recipe.factor)
+        assert recipe.discriminator()(small, small).ndim in (2, 4)
+
+
+PUBLISHED = {
+    "unet-denoiser": {
+        "batch_size": 16, "epochs": 5, "learning_rate": 1e-3, "image_size": 128, "width": 64, "depth": 5,
+        "dropout": 0.2, "pixel_loss": "mse", "adversarial_weight": 0.0, "density": 0.06, "salt": 0.5,
+        "residual": False, "mask_input": False, "ema": 0.0, "lr_decay": "none",
+    },
+    "pix2pix": {
+        "batch_size": 8, "epochs": 50, "learning_rate": 2e-4, "beta1": 0.5, "image_size": 256, "square": 256,
+        "width": 64, "levels": 8, "dropout": 0.5, "norm": "batch", "upsample": "transposed", "residual": False,
+        "pixel_loss": "l1", "pixel_weight": 2 * 100.0, "adversarial": "bce", "adversarial_weight": 1.0,
+        "discriminator_width": 64, "lr_decay": "none", "ema": 0.0,
+    },
+    "resnet-gan": {
+        "pixel_loss": "mse", "adversarial": "bce", "upsample": "transposed", "norm": "batch", "residual": False,
+        "down": 2, "blocks": 9, "kernel": 7, "adversarial_weight": 1e-3,
+    },
+    "face-cgan": {
+        "pixel_loss": "l1", "adversarial": "bce", "upsample": "resize", "residual": False, "blocks": 0,
+        "kernel": 7, "pixel_weight": 2 * 100.0, "adversarial_weight": 1.0,
+    },
+    "srgan": {
+        "enlarge": 2, "width": 64, "blocks": 16, "kernel": 9, "norm": "batch", "upsample": "shuffle",
+        "residual": False, "image_size": 96, "batch_size": 16, "learning_rate": 1e-4, "pixel_loss": "mse",
+        "adversarial_weight": 1e-3, "perceptual_weight": 1.0, "pixel_weight": 4.0, "pretrain_epochs": 80,
+        "factor": 2, "channel": "Y", "crop_border": 2,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_full_is_published(name: str) -> None:
+    recipe = get(name, "full")
+    assert recipe == RECIPES[name](), "the defaults are the published settings"
+    assert {field: getattr(recipe, field) for field in PUBLISHED[name]} == PUBLISHED[name]
+
+
+def test_recipes_cannot_be_changed_only_replaced() -> None:
+    recipe = tiny()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        recipe.epochs = 3
+    assert dataclasses.replace(recipe, epochs=9).epochs == get("unet-denoiser", "smoke", epochs=9).epochs == 9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changes", "message"),
+    [
+        (("unet",), {}, "no recipe 'unet'; choose one of unet-denoiser, pix2pix"),
+        (("unet-denoiser", "huge"), {}, "no scale 'huge'"),
+        (("unet-denoiser",), {"widht": 3}, "no field 'widht'; did you mean width"),
+        (("unet-denoiser",), {"zzz": 3}, "no field 'zzz'; see"),
+        (("srgan",), {"kernel": 4}, "kernel must be odd"),
+        (("pix2pix",), {"image_size": 16}, "image_size must be at least 24"),
+        (("srgan",), {"pixel_weight": 0.0}, "pretrain_epochs 0"),
+        (("unet-denoiser", "full"), {"pixel_weight": 0.0}, "something to learn from"),
+    ],
+)
+def test_mistakes_are_named(arguments: tuple, changes: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        get(*arguments, **changes)
+
+
+@pytest.mark.parametrize("scale", ["small", "full"])
+@pytest.mark.parametrize(
+    ("name", "data_set"),
+    [
+        ("unet-denoiser", "fer2013-csv"),
+        ("pix2pix", "humanface8000"),
+        ("resnet-gan", "div2k"),
+        ("face-cgan", "celeba"),
+        ("srgan", "div2k"),
+    ],
+)
+def test_a_missing_data_set_says_how_to_get_it(name: str, data_set: str, scale: str) -> None:
+    with pytest.raises(UserError, match=rf"download_kaggle\.py get {data_set}"):
+        get(name, scale).images("train")
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("srgan", {"enlarge": 3}, "enlarge must be 2 or 4"),
+        ("srgan", {"image_size": 33}, "multiple of 2"),
+        ("pix2pix", {"levels": 9}, "levels must be from 1 to 8"),
+        ("pix2pix", {"real_label": 0.1}, "real_label must be from 0.5 to 1"),
+        ("resnet-gan", {"jpeg_quality": 0}, "quality"),
+    ],
+)
+def test_impossible_settings_are_refused(name: str, changes: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        get(name, "smoke", **changes)
+
+
+def test_srgan_shows_its_input_enlarged_by_bicubic() -> None:
+    recipe = get("srgan", enlarge=4, image_size=64)
+    assert recipe.as_input(torch.rand(1, 3, 5, 7)).shape == (1, 3, 20, 28)
+    assert recipe.factor == recipe.crop_border == 4 and recipe.channel == "Y"
