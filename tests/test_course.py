@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 run = Path(out_dir) / recipe
 (run / "figures").mkdir(parents=True, exist_ok=True)
-row = dict(restorer="<b>net</b>", kind="learned", data="x", n_images=1, psnr=40.123, ssim=0.99, mse=1e-4,
+row = dict(method="<b>net</b>", kind="learned", data="x", n_images=1, psnr=40.123, ssim=0.99, mse=1e-4,
            channel="RGB", crop_border=0, range="[0, 1]", damage="d", seed=seed, seconds_per_image=0.1)
 (run / "results.json").write_text(json.dumps([row]))
 (run / "figures" / "a.png").write_bytes(b"")
