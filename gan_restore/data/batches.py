@@ -1,0 +1,106 @@
+"""Batches of random crops: copied out of decoded images, and the same whenever and wherever they are drawn."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from gan_restore.data.datasets import Images
+from gan_restore.files import UserError
+from gan_restore.images import enlarge_to, to_bytes, to_tensor
+
+Augment = Literal["none", "flip", "dihedral"]
+
+
+class Batches(Dataset):
+    """Batches of random crops; batch `step` is a pure function of (seed, step), so a run resumes exactly.
+
+    Item `step` is a uint8 tensor N x C x H x W with C of 1 (gray sources) or 3; N x 2C x H x W where the images
+    bring their own damaged ones: the clean channels, then the damaged ones, cropped and turned alike. Each epoch
+    shows every image `crops_per_image` times in a new order, but for the last ones that fill no batch. Images
+    smaller than `size` come back whole, to be enlarged on the device (`images.enlarge_to`), if all are squares of
+    one size, and enlarged here if not.
+
+    Args:
+        size: side of the square crops.
+        batch_size: images a batch, over all processes together.
+        augment: "flip" mirrors half the crops; "dihedral" also turns by quarters.
+        rank, world: this process takes every `world`-th image of a batch, beginning at `rank`.
+
+    Raises:
+        UserError: if `batch_size` is no multiple of `world`.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        size: int,
+        batch_size: int,
+        seed: int = 0,
+        augment: Augment = "none",
+        crops_per_image: int = 1,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        if batch_size % world:
+            raise UserError(f"a batch of {batch_size} cannot be shared by {world} devices evenly")
+        self.images, self.batch_size, self.seed = images, batch_size, seed
+        self.augment, self.crops_per_image, self.rank, self.world = augment, crops_per_image, rank, world
+        self._sides = [images.arrays] if images.degraded is None else [images.arrays, images.degraded]
+        shapes = {array.shape for side in self._sides for array in side}
+        self._channels = 3 if any(len(shape) == 3 for shape in shapes) else 1
+        sizes = {shape[:2] for shape in shapes}
+        height, width = next(iter(sizes))
+        self._crop_size = height if len(sizes) == 1 and height == width < size else size
+        self.steps_per_epoch = max(1, len(images) * crops_per_image // batch_size)
+        self._order: tuple[int, np.ndarray] = (-1, np.empty(0))
+
+    def __len__(self) -> int:
+        """Steps in one epoch; later steps are valid too."""
+        return self.steps_per_epoch
+
+    def __getitem__(self, step: int) -> Tensor:
+        epoch, position = divmod(step, self.steps_per_epoch)
+        if self._order[0] != epoch:
+            indices = np.tile(np.arange(len(self.images)), self.crops_per_image)
+            order = np.random.default_rng((self.seed, 0, epoch)).permutation(indices)
+            self._order = (epoch, np.resize(order, max(len(order), self.batch_size)))
+        start = position * self.batch_size + self.rank
+        mine = self._order[1][start : (position + 1) * self.batch_size : self.world].tolist()
+        draws = np.random.default_rng((self.seed, 1, step, self.rank)).random((len(mine), 5)).tolist()
+        size, channels = self._crop_size, self._channels
+        batch = np.empty((len(mine), len(self._sides), size, size, channels), np.uint8)
+        # Slices are copied one by one into the batch: many times faster than advanced indexing.
+        for targets, index, draw in zip(batch, mine, draws, strict=True):
+            for target, arrays in zip(targets, self._sides, strict=True):
+                self._crop_into(target, arrays[index], draw)
+        planes = torch.from_numpy(batch).permute(0, 1, 4, 2, 3)
+        return planes.reshape(len(mine), len(self._sides) * channels, size, size)
+
+    def _crop_into(self, target: np.ndarray, array: np.ndarray, draws: list[float]) -> None:
+        """Copy a crop of `array` into `target`; where it lies and how it is turned are five draws from [0, 1)."""
+        top, left, mirror, flip, turn = draws
+        size = len(target)
+        array = array if array.ndim == 3 else array[..., None]
+        if min(array.shape[:2]) < size:
+            array = to_bytes(enlarge_to(to_tensor(array), size))[0].permute(1, 2, 0).numpy()
+        y, x = (int(draw * (side - size + 1)) for draw, side in zip((top, left), array.shape, strict=False))
+        crop = array[y : y + size, x : x + size]
+        # A flip and a transposition give all eight ways to lay a square. Each has its fastest way: rows are flipped
+        # while they are copied, pixels of a row by torch, and a transposition moves whole pixels, not channels.
+        if self.augment == "dihedral" and flip < 0.5:
+            crop = crop[::-1]
+        target[...] = crop
+        if self.augment != "none" and mirror < 0.5:
+            target[...] = torch.from_numpy(target).flip(1).numpy()
+        if self.augment == "dihedral" and turn < 0.5:
+            pixels = target.view(f"V{target.shape[-1]}")[..., 0]
+            pixels[...] = pixels.T.copy()
+
+    def loader(self, start: int, stop: int, workers: int = 0) -> Iterator[Tensor]:
+        """Batches `start` to `stop` - 1 in order, through a torch `DataLoader`."""
+        pin = torch.cuda.is_available()
+        return iter(DataLoader(self, None, sampler=range(start, stop), num_workers=workers, pin_memory=pin))
