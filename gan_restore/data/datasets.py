@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from gan_restore.data.cache import decode_once
+from gan_restore.data.cache import CachedImages, decode_once
 from gan_restore.data.fer2013 import read_fer2013
 from gan_restore.data.layouts import Split, find_items
 from gan_restore.files import UserError
@@ -71,6 +71,33 @@ class Images(Dataset):
         """`clean`, and the damaged image prepared alike, or None where the data set has none of its own."""
         damaged = None if self.degraded is None else _prepare(_planes(self.degraded[index]), size, crop)
         return self.clean(index, size, crop), damaged
+
+    def sample(self, count: int, seed: int) -> "Images":
+        """A random sample of `count` images without replacement, in the order of this set.
+
+        The pixels are shared with this set, not copied. The same seed gives the same sample.
+
+        Args:
+            count: Number of images; 0, or as many as there are, gives the set itself.
+            seed: Seed of the draw.
+
+        Returns:
+            The sample, with the names and degraded images that belong to it.
+
+        Example:
+            >>> load(None, "train").sample(3, seed=0).names
+            ['brick.png', 'grass.png', 'gravel.png']
+        """
+        if not 0 < count < len(self):
+            return self
+        chosen = np.sort(np.random.default_rng(seed).choice(len(self), count, replace=False)).tolist()
+        degraded = None if self.degraded is None else _take(self.degraded, chosen)
+        names = [self.names[i] for i in chosen]
+        return replace(self, arrays=_take(self.arrays, chosen), names=names, degraded=degraded)
+
+
+def _take(arrays: Sequence[np.ndarray], indices: list[int]) -> Sequence[np.ndarray]:
+    return arrays.take(indices) if isinstance(arrays, CachedImages) else [arrays[i] for i in indices]
 
 
 def _planes(array: np.ndarray) -> Tensor:

@@ -139,3 +139,19 @@ def test_a_pair_of_two_sizes_is_refused_and_an_unreadable_one_left_out(tmp_path:
     for square in (0, 10):
         with pytest.raises(UserError, match=r"clean.0\.png has 16 x 12 and .*damaged.0\.png 8 x 12"):
             load(tmp_path, "all", square=square)
+
+
+def test_a_sample_is_drawn_over_the_whole_set_and_keeps_names_and_pairs(folder: Path) -> None:
+    photos = load(folder, "all")
+    sample = photos.sample(10, seed=3)
+    assert len(sample) == len(sample.names) == 10 and sample.names == sorted(set(sample.names))
+    assert sample.names != photos.names[:10] and sample.names == photos.sample(10, seed=3).names
+    assert sample.names != photos.sample(10, seed=4).names
+    whole = dict(zip(photos.names, photos, strict=True))
+    assert all(torch.equal(whole[name], image) for name, image in zip(sample.names, sample, strict=True))
+    assert all(photos.sample(count, seed=0) is photos for count in (0, 30, 99))
+    clean = np.arange(20, dtype=np.uint8).repeat(12).reshape(20, 3, 4)
+    pairs = Images(clean, [str(i) for i in range(20)], "numbers", degraded=list(clean + 100)).sample(5, seed=1)
+    for i, name in enumerate(pairs.names):
+        assert pairs.arrays[i][0, 0] == int(name) and pairs.degraded[i][0, 0] == int(name) + 100
+    assert np.shares_memory(pairs.arrays[0], clean), "a sample copies no pixels"
