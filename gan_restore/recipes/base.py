@@ -153,6 +153,27 @@ class Recipe:
         return "Y" if self.factor > 1 else "RGB"
 
     @property
+    def enlarge_to(self) -> int:
+        """Images with a shorter side below this are enlarged to it before they are degraded; 0 enlarges none.
+
+        Enlarged images are smooth, so a method scores higher on them than on photos. Only a recipe whose
+        published protocol enlarges its images does so.
+        """
+        return 0
+
+    @property
+    def preparation(self) -> str:
+        """What is done to a clean image before it is degraded and measured, as one phrase for tables."""
+        steps = []
+        if self.square:
+            steps.append(f"largest centred square resized to {self.square} x {self.square} (bicubic)")
+        if self.enlarge_to > self.square:
+            steps.append(f"a shorter side below {self.enlarge_to} pixels enlarged to {self.enlarge_to} (bilinear)")
+        if self.factor > 1:
+            steps.append(f"cut to a multiple of {self.factor} pixels at the right and the bottom")
+        return ", ".join(steps) or "images as they are"
+
+    @property
     def two_stages(self) -> bool:
         """Whether a stage on the pixel loss alone comes before the adversarial one."""
         return 0 < self.pretrain_epochs < self.epochs and (

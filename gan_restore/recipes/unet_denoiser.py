@@ -50,6 +50,11 @@ class UnetDenoiser(Recipe):
         "full": {},
     }  # fmt: skip
 
+    @property
+    def enlarge_to(self) -> int:
+        """The published denoiser enlarges FER2013's 48 x 48 faces to 128 x 128."""
+        return self.image_size
+
     def degradation(self) -> Degradation:
         return SaltAndPepper(self.density, self.salt)
 

@@ -116,3 +116,17 @@ def test_srgan_shows_its_input_enlarged_by_bicubic() -> None:
     recipe = get("srgan", enlarge=4, image_size=64)
     assert recipe.as_input(torch.rand(1, 3, 5, 7)).shape == (1, 3, 20, 28)
     assert recipe.factor == recipe.crop_border == 4 and recipe.channel == "Y"
+
+
+@pytest.mark.parametrize(
+    ("name", "preparation"),
+    [
+        ("unet-denoiser", "a shorter side below 128 pixels enlarged to 128 (bilinear)"),
+        ("pix2pix", "largest centred square resized to 256 x 256 (bicubic)"),
+        ("face-cgan", "largest centred square resized to 128 x 128 (bicubic)"),
+        ("resnet-gan", "images as they are"),
+        ("srgan", "cut to a multiple of 2 pixels at the right and the bottom"),
+    ],
+)
+def test_a_recipe_says_how_its_clean_images_are_prepared(name: str, preparation: str) -> None:
+    assert get(name, "full").preparation == preparation
