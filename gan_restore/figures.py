@@ -17,14 +17,16 @@ Box = tuple[int, int, int]  # left, top, side of a zoomed square in pixels
 COLOURS = {"input": "#9aa0a6", "classical": "#4c78a8", "learned": "#e4572e", "oracle": "#b8a9d9"}
 
 
-def save(figure: Figure, path: str | Path) -> Figure:
+def save_figure(figure: Figure, path: str | Path) -> Figure:
     """Write a figure as an image file, whole or not at all, and give it back to be shown."""
     with writing(path) as part:
         figure.savefig(part, dpi=110, bbox_inches="tight", facecolor="white")
     return figure
 
 
-def new(rows: int, columns: int, width: float, height: float, **options: object) -> tuple[Figure, np.ndarray]:
+def new_figure(
+    rows: int, columns: int, width: float, height: float, **options: object
+) -> tuple[Figure, np.ndarray]:
     """A figure of rows x columns panels, each about width x height inches, and its axes (always 2-D).
 
     Pyplot forgets it at once: a notebook shows it when a cell ends with it, and only then.
@@ -48,7 +50,7 @@ def show_images(images: Mapping[str, Tensor], title: str = "", columns: int = 0,
         >>> show_images({"clean": clean, "noisy": noisy}, "3 % white, 3 % black")
     """
     columns = columns or min(len(images), 5)
-    figure, axes = new(-(-len(images) // columns), columns, size, size * 1.1)
+    figure, axes = new_figure(-(-len(images) // columns), columns, size, size * 1.1)
     for axis in axes.flat:
         axis.set_axis_off()
     for axis, (name, image) in zip(axes.flat, images.items(), strict=False):
@@ -91,7 +93,7 @@ def compare(
     left, top, side = zoom or busiest_box(clean, max(24, min(clean.shape[-2:]) // 4))
     ratio = clean.shape[-2] / clean.shape[-1]
     height = (2.3 * (1 + 2 * ratio) + 1) / 3
-    figure, axes = new(3, len(columns), 2.3, height, height_ratios=[ratio, 1, ratio])
+    figure, axes = new_figure(3, len(columns), 2.3, height, height_ratios=[ratio, 1, ratio])
     target = as_array(clean)
     for (whole, detail, error), (name, image) in zip(axes.T, columns.items(), strict=True):
         array = as_array(image)
@@ -112,7 +114,7 @@ def compare(
 def scores_chart(rows: Sequence[Mapping], title: str = "") -> Figure:
     """PSNR and SSIM of every row of an evaluation as bars, the learned methods in their own colour."""
     rows = sorted(rows, key=lambda row: row["psnr"])
-    figure, axes = new(1, 2, 5, 0.42 * len(rows) + 1.4, sharey=True)
+    figure, axes = new_figure(1, 2, 5, 0.42 * len(rows) + 1.4, sharey=True)
     for axis, key, label, form in zip(
         axes.flat, ("psnr", "ssim"), ("PSNR (dB)", "SSIM"), (".2f", ".4f"), strict=True
     ):
@@ -141,7 +143,7 @@ def curves(rows: Sequence[Mapping[str, float]], title: str = "Training") -> Figu
             ("discriminator's belief", {"d_real": "D(real)", "d_fake": "D(fake)"}),
         ]
     panels.append(("PSNR on validation (dB)", {"val_psnr": "generator"}))
-    figure, axes = new(1, len(panels), 3.6, 3)
+    figure, axes = new_figure(1, len(panels), 3.6, 3)
     for axis, (label, lines) in zip(axes.flat, panels, strict=True):
         for key, name in lines.items():
             known = [row for row in rows if key in row]
@@ -171,7 +173,7 @@ def compare_runs(runs: Mapping[str, Sequence[Mapping[str, float]]], title: str =
         "PSNR on validation (dB)": lambda row: row["val_psnr"],
     }
     needs = ("pixel", "d_real", "val_psnr")
-    figure, axes = new(1, 3, 4, 3.2)
+    figure, axes = new_figure(1, 3, 4, 3.2)
     for axis, need, (label, value) in zip(axes.flat, needs, panels.items(), strict=True):
         for (name, rows), style in zip(runs.items(), itertools.cycle(("-", "--", "-.", ":")), strict=False):
             known = [row for row in rows if need in row]
@@ -187,9 +189,11 @@ def compare_runs(runs: Mapping[str, Sequence[Mapping[str, float]]], title: str =
     return figure
 
 
-def plane(points: Mapping[str, tuple[float, float]], kinds: Mapping[str, str], title: str = "") -> Figure:
+def perception_distortion_plane(
+    points: Mapping[str, tuple[float, float]], kinds: Mapping[str, str], title: str = ""
+) -> Figure:
     """The perception-distortion plane: name -> (PSNR, distance of textures), best at the bottom right."""
-    figure, axes = new(1, 1, 6.5, 4.2)
+    figure, axes = new_figure(1, 1, 6.5, 4.2)
     axis = axes[0, 0]
     for name, (across, up) in points.items():
         axis.scatter(across, up, color=COLOURS[kinds[name]], zorder=3)
@@ -218,7 +222,7 @@ def _marker(points: Sequence) -> str | None:
 
 def histogram(images: Mapping[str, Tensor], title: str = "") -> Figure:
     """How often each brightness occurs in each batch: noise shows as spikes at 0 and 1."""
-    figure, axes = new(1, len(images), 3.6, 2.6, sharey=True)
+    figure, axes = new_figure(1, len(images), 3.6, 2.6, sharey=True)
     for axis, (name, image) in zip(axes.flat, images.items(), strict=True):
         axis.hist(image.flatten().cpu().numpy(), bins=64, range=(0, 1), color=COLOURS["classical"], density=True)
         axis.set_title(name, fontsize=10)

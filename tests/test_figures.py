@@ -39,7 +39,7 @@ def test_figures_are_drawn_saved_and_not_left_open(tmp_path: Path, draw) -> None
     import matplotlib.pyplot as plt
 
     figure = draw(torch.rand(1, 3, 40, 60), torch.rand(1, 3, 40, 60))
-    assert figures.save(figure, tmp_path / "f.png") is figure
+    assert figures.save_figure(figure, tmp_path / "f.png") is figure
     assert min(Image.open(tmp_path / "f.png").size) > 200 and not plt.get_fignums()
 
 

@@ -63,7 +63,7 @@ def main(args: list[str]) -> None:
     if rank_zero_only.rank:  # of several processes, one reports
         return
     rows = read_csv(out / METRICS)
-    figures.save(figures.curves(rows, f"{name}, {recipe.scale}"), out / "figures" / "curves.png")
+    figures.save_figure(figures.curves(rows, f"{name}, {recipe.scale}"), out / "figures" / "curves.png")
     best = max(row["val_psnr"] for row in rows if "val_psnr" in row)
     kept = PRETRAINED if recipe.two_stages else BEST
     print(f"best on validation: {best:.2f} dB, kept in {out / kept}; curves in {out / 'figures'}")
