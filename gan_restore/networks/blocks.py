@@ -1,4 +1,4 @@
-"""Building blocks of the generators: normalisation, upsampling, residual blocks, and the output of a network."""
+"""Building blocks of the networks: normalisation, upsampling, residual blocks, initialisation, output."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -8,101 +8,174 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Norm = Literal["batch", "instance", "none"]
-
+"""Normalisation after a convolution: BatchNorm, InstanceNorm or none."""
 
 Upsampling = Literal["transposed", "resize", "shuffle"]
-
+"""How height and width are doubled: see `upsampling`."""
 
 RESIDUAL_SCALE = 0.1
-"""Corrections are small beside images; scaled so, the first steps of Adam do not throw the first answer away."""
+"""Factor of a predicted correction. Corrections are small beside images; unscaled, the first steps of Adam would
+move the output far away from the initial estimate."""
 
 
 def pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
-    """Repeat the last row and column until both sides are multiples of `multiple`."""
+    """Repeat the last row and column until height and width are multiples of `multiple`.
+
+    Example:
+        >>> pad_to_multiple(torch.rand(1, 3, 37, 31), 8).shape
+        torch.Size([1, 3, 40, 32])
+    """
     height, width = images.shape[-2:]
     return F.pad(images, (0, -width % multiple, 0, -height % multiple), mode="replicate")
 
 
 def normalisation(kind: Norm, channels: int) -> list[nn.Module]:
-    """The layer as a list of one, or an empty list for "none"; instance norm does not mix images of a batch."""
+    """A list of one normalisation layer, or an empty list for "none".
+
+    "batch" is BatchNorm (Ioffe and Szegedy 2015). "instance" is InstanceNorm (Ulyanov et al. 2016), which
+    normalises every image by itself.
+    """
     if kind == "none":
         return []
     return [nn.BatchNorm2d(channels) if kind == "batch" else nn.InstanceNorm2d(channels, affine=True)]
 
 
-def upsampling(kind: Upsampling, inside: int, outside: int, kernel: int = 3, bias: bool = True) -> nn.Module:
-    """N x inside x H x W -> N x outside x 2H x 2W.
+def upsampling(
+    kind: Upsampling, in_channels: int, out_channels: int, kernel: int = 3, bias: bool = True
+) -> nn.Module:
+    """A layer that doubles height and width: N x in_channels x H x W -> N x out_channels x 2H x 2W.
 
-    "transposed" is a transposed convolution of stride 2, whose uneven overlap can leave a checkerboard;
-    "resize" repeats pixels and convolves, which cannot (Odena et al. 2016); "shuffle" convolves to four times
-    the channels and moves them into space (Shi et al. 2016).
+    Args:
+        kind: "transposed" is a transposed convolution of stride 2. Its kernels overlap unevenly, which can leave a
+            checkerboard pattern. "resize" repeats pixels and convolves, which cannot (Odena et al. 2016).
+            "shuffle" convolves to four times the channels and moves them into space (Shi et al. 2016).
+        kernel: side of the transposed convolution's kernel; the other kinds always use 3.
+        bias: whether the convolution adds a bias.
+
+    Example:
+        >>> upsampling("shuffle", 8, 4)(torch.rand(1, 8, 5, 7)).shape
+        torch.Size([1, 4, 10, 14])
     """
     if kind == "transposed":
-        pad = {"padding": 1, "output_padding": kernel % 2}
-        return nn.ConvTranspose2d(inside, outside, kernel, stride=2, bias=bias, **pad)
+        return nn.ConvTranspose2d(in_channels, out_channels, kernel, 2, 1, output_padding=kernel % 2, bias=bias)
     if kind == "resize":
-        return nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(inside, outside, 3, padding=1, bias=bias))
-    return nn.Sequential(nn.Conv2d(inside, 4 * outside, 3, padding=1, bias=bias), nn.PixelShuffle(2))
+        convolution = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
+        return nn.Sequential(nn.Upsample(scale_factor=2), convolution)
+    convolution = nn.Conv2d(in_channels, 4 * out_channels, 3, padding=1, bias=bias)
+    return nn.Sequential(convolution, nn.PixelShuffle(2))
 
 
 class RestoringNetwork(nn.Module):
-    """What all generators share: how raw values become an image.
+    """Base class of the generators: how the values of the last layer become an image.
 
     Args:
-        output_activation: turns raw values into [0, 1] where the network invents the image.
-        residual: add the raw values, scaled, to a first answer instead.
+        output_activation: maps these values to [0, 1], where the network predicts the image itself.
+        residual: predict a correction instead. `RESIDUAL_SCALE` times these values is added to an initial
+            estimate, such as the degraded image.
+
+    Attributes:
+        out: the last convolution. A subclass sets it at least with `residual`.
     """
+
+    out: nn.Conv2d
 
     def __init__(self, output_activation: Callable[[Tensor], Tensor], residual: bool) -> None:
         super().__init__()
         self.output_activation, self.residual = output_activation, residual
 
-    def initialise(self, norm: Norm, out: nn.Module | None) -> None:
-        """Keep the signal's variance where no norm does; with `residual` the last layer starts at zero."""
+    def initialise(self, norm: Norm) -> None:
+        """Set the initial weights; a subclass calls this once all its layers are made.
+
+        Without normalisation the layers start from He initialisation. With normalisation PyTorch's default stays.
+        """
         if norm == "none":
             self.apply(_keep_variance)
-        if self.residual:
-            nn.init.zeros_(out.weight)
-            nn.init.zeros_(out.bias)
+        self.zero_correction()
 
-    def to_image(self, raw: Tensor, first: Tensor) -> Tensor:
+    def zero_correction(self) -> None:
+        """With `residual`, set the last layer to zero: the untrained network returns the initial estimate."""
+        if self.residual:
+            nn.init.zeros_(self.out.weight)
+            if self.out.bias is not None:
+                nn.init.zeros_(self.out.bias)
+
+    def to_image(self, raw: Tensor, initial_estimate: Tensor) -> Tensor:
+        """Turn the values of the last layer into images, clipped to [0, 1] in eval mode only.
+
+        Training needs the gradient of values beyond [0, 1], which clipping would stop.
+
+        Args:
+            raw: values of the last layer, N x 3 x H x W.
+            initial_estimate: images N x 3 x H x W in [0, 1], used only with `residual`.
+        """
         raw = raw.float()
-        restored = first + RESIDUAL_SCALE * raw if self.residual else self.output_activation(raw)
+        restored = initial_estimate + RESIDUAL_SCALE * raw if self.residual else self.output_activation(raw)
         return restored if self.training else restored.clamp(0, 1)
 
 
 def tanh_range(raw: Tensor) -> Tensor:
-    """Tanh's [-1, 1] as [0, 1]."""
+    """Tanh, moved from [-1, 1] to [0, 1]: (tanh(raw) + 1) / 2, of the same shape."""
     return (torch.tanh(raw) + 1) / 2
 
 
 class ResidualBlock(nn.Module):
-    """x + two 3x3 convolutions with an activation between them (He et al. 2016); nothing after the sum."""
+    """x + two 3x3 convolutions with an activation between them (He et al. 2016); no activation after the sum."""
 
     def __init__(self, channels: int, norm: Norm, activation: Callable[[], nn.Module]) -> None:
         super().__init__()
-        convolution = lambda: nn.Conv2d(channels, channels, 3, padding=1, bias=norm == "none")  # noqa: E731
+
+        def convolution() -> nn.Conv2d:
+            return nn.Conv2d(channels, channels, 3, padding=1, bias=norm == "none")
+
         self.layers = nn.Sequential(
             convolution(), *normalisation(norm, channels), activation(),
             convolution(), *normalisation(norm, channels),
         )  # fmt: skip
 
     def forward(self, features: Tensor) -> Tensor:
+        """N x channels x H x W -> N x channels x H x W."""
         return features + self.layers(features)
 
 
 def _keep_variance(module: nn.Module) -> None:
-    """He initialisation: without normalisation PyTorch's default would shrink the signal layer by layer."""
+    """He initialisation: without normalisation, PyTorch's default shrinks the signal from layer to layer."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.kaiming_normal_(module.weight, a=0.1)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
-    elif isinstance(module, ResidualBlock):  # visited after its convolutions: a stack of blocks must not amplify
+    elif isinstance(module, ResidualBlock) and isinstance(module.layers[-1], nn.Conv2d):
+        # `apply` visits a block after its convolutions. Small corrections keep a stack of blocks from amplifying.
         module.layers[-1].weight.data.mul_(0.1)
 
 
+def initialise_normal(network: nn.Module, std: float = 0.02) -> None:
+    """Draw the weights of a network anew, in place, from the distributions that pix2pix and CycleGAN start from.
+
+    Weights of convolutions and dense layers come from N(0, std^2) (Radford et al. 2016, section 4; Isola et al.
+    2017, section 6.2), scales of BatchNorm from N(1, std^2), as in the authors' code; all biases are 0. A
+    generator that predicts a correction keeps its last layer at zero. The draws come from PyTorch's global
+    random generator.
+
+    Example:
+        >>> layer = nn.Conv2d(64, 64, 3)
+        >>> initialise_normal(layer)
+        >>> 0.019 < layer.weight.std() < 0.021
+        tensor(True)
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0 if isinstance(module, nn.BatchNorm2d) else 0.0, std)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    if isinstance(network, RestoringNetwork):
+        network.zero_correction()
+
+
 def enlarge(images: Tensor, factor: int) -> Tensor:
-    """Bicubic enlargement by a whole factor, with Pillow's and MATLAB's kernel (a = -0.5)."""
+    """Enlarge by bicubic interpolation: N x C x H x W -> N x C x factor H x factor W, float32.
+
+    The kernel is Keys' with a = -0.5, that of Pillow and MATLAB. Values can leave [0, 1] a little near edges.
+    """
     size = [side * factor for side in images.shape[-2:]]
-    with torch.autocast(images.device.type, enabled=False):  # there is no such kernel for bfloat16 on the CPU
+    with torch.autocast(images.device.type, enabled=False):  # PyTorch has no such kernel for bfloat16 on the CPU
         return F.interpolate(images.float(), size=size, mode="bicubic", antialias=True)

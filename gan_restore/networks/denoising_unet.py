@@ -55,7 +55,7 @@ class DenoisingUNet(RestoringNetwork):
         self.up = nn.ModuleList(upsampling("transposed", a, b) for a, b in pairwise(below))
         self.decoder = nn.ModuleList(block(2 * b, b) for b in below[1:])
         self.out = nn.Conv2d(width, 3 * unshuffle**2, 3, padding=1)
-        self.initialise(norm, self.out)
+        self.initialise(norm)
 
     def forward(self, degraded: Tensor) -> Tensor:
         first, seen = degraded, degraded

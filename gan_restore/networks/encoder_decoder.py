@@ -56,7 +56,7 @@ class ResidualEncoderDecoder(RestoringNetwork):
         ups = pairwise(channels[::-1])
         self.up = nn.ModuleList(stage(upsampling(upsample, a, b, 3, bias), b) for a, b in ups)
         self.out = nn.Conv2d(width, 3, kernel, **edge)
-        self.initialise(norm, self.out)
+        self.initialise(norm)
 
     def forward(self, degraded: Tensor) -> Tensor:
         height, width = degraded.shape[-2:]

@@ -63,10 +63,11 @@ class Pix2PixUNet(RestoringNetwork):
             up = upsampling(upsample, (1 if number == 0 else 2) * inside, outside, 4, bias)
             self.decoder.append(nn.Sequential(nn.ReLU(), up, *normalisation(norm, outside), *drop))
         self.up = upsampling(upsample, 2 * width if levels > 1 else width, width if residual else 3, 4)
-        # A correction must fit to the pixel: two convolutions more, which see the damaged image itself.
-        self.fine = nn.Conv2d(width + seen, width, 3, padding=1) if residual else None
-        self.out = nn.Conv2d(width, 3, 3, padding=1) if residual else None
-        self.initialise(norm, self.out)
+        if residual:
+            # A correction must be exact to the pixel: two more convolutions also see the damaged image itself.
+            self.fine = nn.Conv2d(width + seen, width, 3, padding=1)
+            self.out = nn.Conv2d(width, 3, 3, padding=1)
+        self.initialise(norm)
 
     def forward(self, degraded: Tensor) -> Tensor:
         height, width = degraded.shape[-2:]

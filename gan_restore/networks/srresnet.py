@@ -56,7 +56,7 @@ class SRResNet(RestoringNetwork):
         ups = [(upsampling(upsample, width, width), nn.PReLU()) for _ in range(enlargements)]
         self.up = nn.Sequential(*(layer for pair in ups for layer in pair))
         self.out = nn.Conv2d(width, 3, kernel, **edge)
-        self.initialise(norm, self.out)
+        self.initialise(norm)
 
     def forward(self, degraded: Tensor) -> Tensor:
         features = self.head(degraded.contiguous(memory_format=torch.channels_last))

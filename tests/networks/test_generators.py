@@ -8,7 +8,7 @@ from torch import nn
 from gan_restore import recipes
 from gan_restore.degradations.base import seeded
 from gan_restore.degradations.noise import SaltAndPepper
-from gan_restore.networks.blocks import ResidualBlock, RestoringNetwork, enlarge, tanh_range, upsampling
+from gan_restore.networks.blocks import ResidualBlock, RestoringNetwork, enlarge, tanh_range
 from gan_restore.networks.denoising_unet import DenoisingUNet
 from gan_restore.networks.encoder_decoder import ResidualEncoderDecoder
 from gan_restore.networks.impulses import impulse_mask
@@ -80,25 +80,6 @@ def test_the_signal_neither_dies_nor_explodes(name: str, norm: str) -> None:
     network.out.register_forward_hook(lambda _module, inputs, _output: seen.append(inputs[0].std().item()))
     network(torch.rand(4, 3, 32, 32))
     assert 0.05 < seen[0] < 5
-
-
-def test_upsampling_doubles() -> None:
-    for kind in ("transposed", "resize", "shuffle"):
-        for kernel in (3, 4):
-            assert upsampling(kind, 4, 6, kernel)(torch.rand(2, 4, 5, 7)).shape == (2, 6, 10, 14)
-
-
-def test_only_the_transposed_convolution_overlaps_unevenly() -> None:
-    """With equal weights, a flat input shows how often each output pixel is written."""
-    flat = torch.ones(1, 1, 8, 8)
-    spread = {}
-    for kind in ("transposed", "resize"):
-        layer = upsampling(kind, 1, 1, bias=False)
-        for weight in layer.parameters():
-            nn.init.constant_(weight, 1.0)
-        with torch.no_grad():
-            spread[kind] = layer(flat)[..., 4:-4, 4:-4].std().item()
-    assert spread["transposed"] > 0.5 and spread["resize"] == 0
 
 
 def test_thin_marks_are_found_and_wide_ones_are_not(photo: torch.Tensor) -> None:
@@ -243,11 +224,6 @@ def test_full_has_the_published_activations(name: str) -> None:
     slopes = ({part.negative_slope for part in of(network, nn.LeakyReLU)} for network in (generator, discriminator))
     counts = (len(of(generator, nn.ReLU)), len(of(generator, nn.PReLU)))
     assert (*slopes, *counts, generator.output_activation) == PUBLISHED_ACTIVATIONS[name]
-
-
-def test_the_tanh_range_is_that_of_tanh() -> None:
-    raw = torch.tensor([-9.0, 0.0, 0.5, 9.0])
-    torch.testing.assert_close(tanh_range(raw), (torch.tanh(raw) + 1) / 2)
 
 
 @pytest.mark.parametrize("name", ["unet-denoiser", "pix2pix"])
