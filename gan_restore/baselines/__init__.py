@@ -7,7 +7,7 @@ SciPy. Constants were tuned on training images only: for noise on 12 crops of BS
 pixels, noise of 15/255, JPEG at quality 60).
 """
 
-from gan_restore.baselines.base import ImageFunction, image_by_image, unchanged
+from gan_restore.baselines.base import Restoration, image_by_image, unchanged
 from gan_restore.baselines.deblurring import denoise_and_sharpen, richardson_lucy, wiener
 from gan_restore.baselines.denoising import (
     adaptive_median,
@@ -29,7 +29,7 @@ from gan_restore.baselines.inpainting import (
 from gan_restore.baselines.upscaling import back_projection, bicubic, lanczos
 
 __all__ = [
-    "ImageFunction",
+    "Restoration",
     "adaptive_median",
     "back_projection",
     "bicubic",

@@ -7,11 +7,11 @@ import numpy as np
 from skimage import restoration
 from torch import Tensor
 
-from gan_restore.baselines.base import ImageFunction, image_by_image
+from gan_restore.baselines.base import Restoration, image_by_image
 from gan_restore.baselines.denoising import non_local_means_for_noise, sliding_dct
 
 
-def wiener(blur: float, balance: float = 1e-3) -> ImageFunction:
+def wiener(blur: float, balance: float = 1e-3) -> Restoration:
     """Undo a Gaussian blur of `blur` pixels by a Wiener filter (Hunt 1973; scikit-image).
 
     Args:
@@ -26,7 +26,7 @@ def wiener(blur: float, balance: float = 1e-3) -> ImageFunction:
     return lambda degraded: image_by_image(lambda array: _padded(sharpen, array, blur), degraded)
 
 
-def richardson_lucy(blur: float, iterations: int = 30) -> ImageFunction:
+def richardson_lucy(blur: float, iterations: int = 30) -> Restoration:
     """Undo a Gaussian blur of `blur` pixels (Richardson 1972, Lucy 1974; scikit-image); noise is amplified."""
 
     def sharpen(padded: np.ndarray) -> np.ndarray:
@@ -51,7 +51,7 @@ def _padded(restore: Callable[[np.ndarray], np.ndarray], array: np.ndarray, blur
 
 def denoise_and_sharpen(
     blur: float, noise: float | None = None, balance: float = 0.01, of_estimate: float = 0.95
-) -> ImageFunction:
+) -> Restoration:
     """Mean of `non_local_means_for_noise` and `sliding_dct`, then `wiener`: the strongest here on photo damage.
 
     Args:

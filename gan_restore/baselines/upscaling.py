@@ -5,11 +5,11 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from gan_restore.baselines.base import ImageFunction, image_by_image
+from gan_restore.baselines.base import Restoration, image_by_image
 from gan_restore.networks.blocks import enlarge
 
 
-def bicubic(factor: int) -> ImageFunction:
+def bicubic(factor: int) -> Restoration:
     """Enlarge by bicubic interpolation: N x 3 x H x W -> N x 3 x factor H x factor W.
 
     The kernel is Keys' with a = -0.5, that of MATLAB and Pillow; torch takes it only with `antialias` (which
@@ -18,7 +18,7 @@ def bicubic(factor: int) -> ImageFunction:
     return lambda degraded: enlarge(degraded, factor).clamp(0, 1)
 
 
-def lanczos(factor: int) -> ImageFunction:
+def lanczos(factor: int) -> Restoration:
     """Enlarge by Lanczos interpolation with three lobes (Pillow): N x 3 x H x W -> N x 3 x factor H x factor W."""
 
     def enlarge(array: np.ndarray) -> np.ndarray:
@@ -29,7 +29,7 @@ def lanczos(factor: int) -> ImageFunction:
     return lambda degraded: image_by_image(enlarge, degraded)
 
 
-def back_projection(factor: int, iterations: int = 10) -> ImageFunction:
+def back_projection(factor: int, iterations: int = 10) -> Restoration:
     """Bicubic enlargement, corrected until it shrinks to the given image again (Irani and Peleg 1991)."""
 
     def enlarge(degraded: Tensor) -> Tensor:

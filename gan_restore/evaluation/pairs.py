@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from gan_restore.baselines.base import ImageFunction
+from gan_restore.baselines.base import Restoration
 from gan_restore.data.datasets import Images
 from gan_restore.degradations.base import random_seed, seeded
 from gan_restore.images import group_by_shape
@@ -69,7 +69,7 @@ def _damage(recipe: Recipe, clean: Tensor, seed: int) -> tuple[Tensor, Tensor | 
 
 @torch.no_grad()
 def restore_all(
-    restore: ImageFunction | Oracle,
+    restore: Restoration | Oracle,
     pairs: Sequence[Pair],
     label: str = "",
     *,

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from gan_restore.baselines.base import ImageFunction
+from gan_restore.baselines.base import Restoration
 from gan_restore.data.layouts import Split
 from gan_restore.evaluation.pairs import Oracle, Pair, make_pairs, restore_all, score
 from gan_restore.files import UserError
@@ -44,7 +44,7 @@ class Method:
 
     name: str
     kind: Kind
-    restore: ImageFunction | Oracle
+    restore: Restoration | Oracle
 
 
 def methods(recipe: Recipe, pairs: Sequence[Pair] = ()) -> list[Method]:

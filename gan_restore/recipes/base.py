@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
-from gan_restore.baselines.base import ImageFunction
+from gan_restore.baselines.base import Restoration
 from gan_restore.data.batches import Augment
 from gan_restore.data.datasets import Images, load
 from gan_restore.data.layouts import Split
@@ -201,7 +201,7 @@ class Recipe:
         """A new discriminator: (degraded, image) -> logits."""
         raise NotImplementedError
 
-    def baselines(self) -> dict[str, ImageFunction]:
+    def baselines(self) -> dict[str, Restoration]:
         """The classical methods for this damage, by name."""
         raise NotImplementedError
 

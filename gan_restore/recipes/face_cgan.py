@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from torch import nn
 
 from gan_restore import baselines
-from gan_restore.baselines.base import ImageFunction
+from gan_restore.baselines.base import Restoration
 from gan_restore.data.batches import Augment
 from gan_restore.degradations.base import Degradation
 from gan_restore.degradations.blind import BlindFace
@@ -60,7 +60,7 @@ class FaceCgan(EncoderDecoderRecipe):
         dense = [16 * self.discriminator_width]
         return Classifier(convolutions, kernel=4, conditioned=True, grid=4, dense=dense)
 
-    def baselines(self) -> dict[str, ImageFunction]:
+    def baselines(self) -> dict[str, Restoration]:
         return {
             "total variation": baselines.total_variation,
             "bilateral": baselines.bilateral,

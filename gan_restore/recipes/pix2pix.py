@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from gan_restore import baselines
-from gan_restore.baselines.base import ImageFunction
+from gan_restore.baselines.base import Restoration
 from gan_restore.degradations.base import Compose, Degradation
 from gan_restore.degradations.noise import GaussianNoise
 from gan_restore.degradations.overlays import ScratchOverlay
@@ -78,7 +78,7 @@ class Pix2Pix(Recipe):
     def discriminator(self) -> nn.Module:
         return PatchGAN(self.discriminator_width)
 
-    def baselines(self) -> dict[str, ImageFunction]:
+    def baselines(self) -> dict[str, Restoration]:
         return {
             "median 3x3": baselines.median,
             "non-local means": baselines.non_local_means_for_noise,

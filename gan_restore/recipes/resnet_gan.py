@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from torch import nn
 
 from gan_restore import baselines
-from gan_restore.baselines.base import ImageFunction
+from gan_restore.baselines.base import Restoration
 from gan_restore.data.batches import Augment
 from gan_restore.degradations.base import Compose, Degradation
 from gan_restore.degradations.blur_and_codec import JPEG, GaussianBlur
@@ -60,7 +60,7 @@ class ResnetGan(EncoderDecoderRecipe):
     def discriminator(self) -> nn.Module:
         return Classifier([(self.discriminator_width * 2**level, 2) for level in range(4)], kernel=4)
 
-    def baselines(self) -> dict[str, ImageFunction]:
+    def baselines(self) -> dict[str, Restoration]:
         blur, noise = self.blur_sigma, self.noise_sigma
         return {
             "median 3x3": baselines.median,

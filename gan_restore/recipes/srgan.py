@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from gan_restore import baselines
-from gan_restore.baselines.base import ImageFunction
+from gan_restore.baselines.base import Restoration
 from gan_restore.data.batches import Augment
 from gan_restore.degradations.base import Compose, Degradation
 from gan_restore.degradations.blur_and_codec import Downsample
@@ -86,7 +86,7 @@ class Srgan(Recipe):
         convolutions = [(width * 2**level, stride) for level in range(4) for stride in (1, 2)]
         return Classifier(convolutions, dense=[16 * width])
 
-    def baselines(self) -> dict[str, ImageFunction]:
+    def baselines(self) -> dict[str, Restoration]:
         return {
             "Lanczos": baselines.lanczos(self.factor),
             "back-projection": baselines.back_projection(self.factor),

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from torch import nn
 
 from gan_restore import baselines
-from gan_restore.baselines.base import ImageFunction
+from gan_restore.baselines.base import Restoration
 from gan_restore.degradations.base import Degradation
 from gan_restore.degradations.noise import SaltAndPepper
 from gan_restore.networks.denoising_unet import DenoisingUNet
@@ -66,7 +66,7 @@ class UnetDenoiser(Recipe):
     def discriminator(self) -> nn.Module:
         return DenoisingDiscriminator(width=self.discriminator_width)
 
-    def baselines(self) -> dict[str, ImageFunction]:
+    def baselines(self) -> dict[str, Restoration]:
         return {
             "median 3x3": baselines.median,
             "adaptive median": baselines.adaptive_median,

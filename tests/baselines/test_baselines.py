@@ -127,7 +127,7 @@ def test_a_known_noise_level_is_used(real: torch.Tensor) -> None:
 
 
 @pytest.mark.parametrize(("restore", "least"), [(baselines.wiener(1.5), 2), (baselines.richardson_lucy(1.5), 1.5)])
-def test_each_sharpens(real: torch.Tensor, restore: baselines.ImageFunction, least: float) -> None:
+def test_each_sharpens(real: torch.Tensor, restore: baselines.Restoration, least: float) -> None:
     soft = blurred(real, 1.5)
     assert psnr(restore(soft), real).item() > psnr(soft, real).item() + least
 
