@@ -1,43 +1,79 @@
-"""Command-line arguments read by tyro, its errors as one line. Light: a script that needs no torch loads none."""
+"""Command-line arguments read by tyro, with each mistake reported in one line. Imports no torch."""
 
-import contextlib
-import functools
-import io
-import re
-from collections.abc import Callable
+import dataclasses
+import difflib
+import typing
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tyro
+
+# tyro's public interface only prints its errors, as boxes of several lines. Its hook passes the same errors as
+# objects. The hook is private, so pyproject.toml bounds tyro's version from above.
+from tyro import _errors as errors
 
 from gan_restore.files import UserError
 
 
 def parse(what: Callable[..., Any], args: list[str], command: str, **options: Any) -> Any:
-    """`tyro.cli` for `command` as the user typed it, its boxed errors turned into a `UserError` of one line.
+    """Read `args` with `tyro.cli`; a mistake becomes a `UserError` of one line.
 
-    A function is called, a dataclass is filled in; either is returned. What a function writes to stderr, such
-    as its progress bars, is shown: only tyro's own words are held back.
+    Args:
+        what: A function, which is called with the arguments, or a dataclass, which is filled in.
+        args: The arguments after the command.
+        command: The command as the user typed it, for messages.
+        options: Further options of `tyro.cli`.
+
+    Returns:
+        What the function returned, or the dataclass.
+
+    Raises:
+        UserError: if the arguments do not fit; it names the nearest option or the allowed values.
+        SystemExit: with code 0, after `--help` was shown.
     """
-    is_function, shown = not isinstance(what, type), io.StringIO()
-    try:
-        with contextlib.redirect_stderr(shown):
-            chosen = tyro.cli(_later(what) if is_function else what, args=args, prog=command, **options)
-    except SystemExit as stop:
-        if stop.code == 0:  # --help was shown
-            raise
-        raise UserError(f"{_one_line(shown.getvalue())}; see {command} --help") from None
-    return chosen() if is_function else chosen
+
+    def refuse(event: errors.ParseErrorEvent) -> None:
+        if message := _explain(event, what):
+            raise UserError(f"{message}; see {command} --help")
+
+    with errors.on_parse_error(refuse):
+        return tyro.cli(what, args=args, prog=command, **options)
 
 
-def _later(what: Callable[..., Any]) -> Callable[..., Callable[[], Any]]:
-    """A function of the same arguments that does not call `what` yet but gives back the call."""
-    return functools.wraps(what)(lambda *values, **named: functools.partial(what, *values, **named))
+def _explain(event: errors.ParseErrorEvent, what: Callable[..., Any]) -> str:
+    """One line for one of tyro's errors; empty for a kind that is not known here, which tyro then prints itself."""
+    if isinstance(event, errors.MissingArgs):
+        missing = ", ".join(context.arg.display_name() for context in event.missing_arguments)
+        return f"missing {missing}{_unknown(event.unrecognized_tokens, what, ', and ')}"
+    if isinstance(event, errors.UnrecognizedArgs):
+        return _unknown(event.tokens, what)
+    if isinstance(event, errors.InvalidChoice):
+        return (
+            f"{event.argument.display_name()} cannot be '{event.value}'; choose one of {', '.join(event.choices)}"
+        )
+    if isinstance(event, errors.BadValue):
+        return f"{event.argument.display_name()} needs a value"
+    if isinstance(event, errors.InstantiationFailure):
+        where = f"{event.argument.display_name()}: " if event.argument else ""
+        return where + " ".join(event.message.split()).rstrip(".")
+    return ""
 
 
-def _one_line(box: str) -> str:
-    """The message of one of tyro's error boxes (or, without UTF-8, ruled lines), and its first suggestion."""
-    plain = re.sub(r"\x1b\[[0-9;]*m|│", "", box)
-    sections = [" ".join(section.split()) for section in re.split(r"[╭╰]─.*\n?|\s*[─-]{5,}\s*", plain)]
-    message, *rest = [section for section in sections if section][0 if "╭" in box else 1 :]  # less the title
-    meant = re.search(r"Perhaps you meant: (--[\w-]+)", " ".join(rest))
-    return message.rstrip(".") + (f" (did you mean {meant[1]}?)" if meant else "")
+def _unknown(tokens: list[str], what: Callable[..., Any], before: str = "") -> str:
+    """The unknown options among `tokens`, each with the nearest option that exists."""
+    # Of `--widht 3`, both are unknown; only the option is a mistake.
+    names = [token.split("=")[0] for token in tokens if token.startswith("--")]
+    parts = [] if names else [f"unexpected argument {token}" for token in tokens]
+    for name in names:
+        near = difflib.get_close_matches(name.replace("_", "-"), _options(what), 1)
+        parts.append(f"no option {name}" + (f" (did you mean {near[0]}?)" if near else ""))
+    return before + ", ".join(parts) if parts else ""
+
+
+def _options(what: Callable[..., Any]) -> Iterator[str]:
+    """The options that `what` takes, with those of dataclasses inside it."""
+    for name, kind in typing.get_type_hints(what).items():
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+            yield from _options(kind)
+        elif name != "return":
+            yield f"--{name.replace('_', '-')}"

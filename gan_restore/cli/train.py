@@ -1,9 +1,7 @@
 """`gan-restore train`: train a recipe into a run folder."""
 
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from typing import get_args
 
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from tyro.conf import OmitArgPrefixes
@@ -45,7 +43,7 @@ def main(args: list[str]) -> None:
         skip_unreadable: bool = False
         """Leave out damaged image files, and count them, instead of stopping."""
 
-    scale = _scale_of(args)
+    scale = _scale_of(name, args[1:])
     chosen = parse(
         Train,
         args[1:],
@@ -72,10 +70,11 @@ def main(args: list[str]) -> None:
     print(f"next: gan-restore evaluate {out}")
 
 
-def _scale_of(args: list[str]) -> Scale:
-    """`--scale` before everything else is read: the other flags' defaults hang on it."""
-    scale: Scale = "smoke"
-    for flag, value in pairwise([*" ".join(args).replace("=", " ").split(), ""]):
-        if flag == "--scale" and value in get_args(Scale):
-            scale = value
-    return scale
+def _scale_of(name: str, args: list[str]) -> Scale:
+    """The value of `--scale`, read before everything else because the other options' defaults depend on it."""
+
+    def first(scale: Scale = "smoke") -> Scale:
+        return scale
+
+    command = f"gan-restore train {name}"
+    return parse(first, args, command, return_unknown_args=True, add_help=False)[0]
