@@ -31,21 +31,21 @@ setup: $(READY) ## create .venv with the exact versions of requirements.lock
 course: $(READY) ## run the whole course on the photos inside scikit-image (SCALE=smoke DATA=)
 	@$(BIN)/gan-restore course --scale $(SCALE) $(if $(DATA),--data "$(DATA)")
 
-test: $(READY) ## run the tests
+test: $(READY) ## run the tests and the examples in docstrings
 	@$(BIN)/python -m pytest
 
 lint: $(READY) ## check style, types and the direction of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo && $(BIN)/mypy
 
-format: $(READY) ## mend style
+format: $(READY) ## correct style
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab --notebook-dir=. notebooks/00_start_here.ipynb
 
 lock: $(READY) ## renew requirements.lock from pyproject.toml
-	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --no-annotate --no-header \
-	  --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
+	@$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.11 --all-extras \
+	  --no-annotate --no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
 
 clean: ## remove .venv and the run folders
 	rm -rf .venv runs

@@ -1,4 +1,4 @@
-"""Fixtures that the tests share: a cache of their own, small photos."""
+"""Fixtures that the tests share: small photos, a small FER2013, a file in VGG19's layout."""
 
 from pathlib import Path
 
@@ -8,13 +8,6 @@ import torch
 from torchvision.models import vgg19
 
 from gan_restore.images import write
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path_factory.mktemp("cache")
-    monkeypatch.setenv("GAN_RESTORE_CACHE", str(path))
-    return path
 
 
 @pytest.fixture
