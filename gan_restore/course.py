@@ -1,19 +1,16 @@
 """The course without a hand on it: every notebook run by papermill, and one page of what came out."""
 
-import importlib.metadata
 import importlib.util
-import platform
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from gan_restore import recipes
 from gan_restore.files import UserError, read_json, write_json, writing
 from gan_restore.inference.devices import Compute, Device
+from gan_restore.inference.environment import device_name, versions
 from gan_restore.recipes.names import RECIPES
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
@@ -41,7 +38,7 @@ def run_course(
         raise UserError(f"no recipes named; choose of {', '.join(RECIPES)}")
     if importlib.util.find_spec("papermill") is None or importlib.util.find_spec("nbconvert") is None:
         raise UserError("the course needs more packages: pip install 'gan-restore[course]', or use `make course`")
-    Compute(device=device).fabric()  # a device that is not there is said now too
+    fabric = Compute(device=device).fabric()  # a device that is not there is said now too
     folder = Path(out).resolve() / scale
     for name in names:
         recipes.get(name, scale, data=data).images("test")  # a missing data set is said now, not after 00
@@ -63,8 +60,8 @@ def run_course(
     summary = {
         "scale": scale,
         "seed": seed,
-        "device": _device_name(device),
-        "versions": _versions(),
+        "device": device_name(fabric.device),
+        "versions": versions(),
         "steps": steps,
         "recipes": {name: read_json(folder / name / "results.json") for name in names},
     }
@@ -94,27 +91,6 @@ def _execute(source: Path, target: Path, parameters: dict[str, Any]) -> None:
         raise UserError(f"cannot write {target}: {error.strerror or error}; choose another --out") from None
     with writing(target.with_suffix(".html")) as part:
         part.write_text(HTMLExporter(exclude_input_prompt=True).from_filename(str(target))[0], encoding="utf-8")
-
-
-def _versions() -> dict[str, str]:
-    packages = (
-        "gan-restore",
-        "torch",
-        "torchvision",
-        "lightning-fabric",
-        "torchmetrics",
-        "scikit-image",
-        "numpy",
-    )
-    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in packages}
-
-
-def _device_name(device: str) -> str:
-    if device in ("auto", "cuda") and torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    if device in ("auto", "mps") and torch.backends.mps.is_available():
-        return "Apple GPU"
-    return f"CPU, {torch.get_num_threads()} threads"
 
 
 def _write_page(folder: Path, summary: dict[str, Any]) -> Path:

@@ -5,6 +5,7 @@ from gan_restore.inference.checkpoints import (
     LAST,
     PRETRAINED,
     RECIPE,
+    load_facts,
     load_generator,
     load_state,
     read_recipe,
@@ -12,6 +13,7 @@ from gan_restore.inference.checkpoints import (
     save_state,
 )
 from gan_restore.inference.devices import Compute, Device
+from gan_restore.inference.environment import commit, device_name, versions
 from gan_restore.inference.restorer import Restorer, load_restorer, restore_file, restore_photo
 
 __all__ = [
@@ -22,6 +24,9 @@ __all__ = [
     "Compute",
     "Device",
     "Restorer",
+    "commit",
+    "device_name",
+    "load_facts",
     "load_generator",
     "load_restorer",
     "load_state",
@@ -30,4 +35,5 @@ __all__ = [
     "restore_photo",
     "save_generator",
     "save_state",
+    "versions",
 ]

@@ -1,7 +1,8 @@
-"""Saving and loading: the best generator (to use) and the last training state (to go on from).
+"""Saving and loading: the generator (to use) and the training state (to resume from).
 
-`best.safetensors` holds the generator's weights and, in its metadata, the recipe: whoever has the file needs
-nothing else. `last.ckpt` holds everything that training needs to go on as if it had never stopped.
+`best.safetensors` holds the weights of a generator; its metadata hold the recipe and facts such as the step and the
+validation scores, so the file can be used on its own. `last.ckpt` holds everything that training needs to continue
+as if it had never stopped.
 """
 
 import dataclasses
@@ -18,25 +19,37 @@ from gan_restore.recipes.base import Recipe
 from gan_restore.recipes.names import from_dict
 
 BEST, LAST, RECIPE, METRICS = "best.safetensors", "last.ckpt", "recipe.json", "metrics.csv"
+PRETRAINED = "pretrained.safetensors"
+"""The best generator of the first stage, if a recipe has two."""
 
-
-PRETRAINED = "pretrained.safetensors"  # the best of the first stage, where a recipe has two
+_STATE_FORMAT = 2  # raised whenever the contents of `last.ckpt` change
 
 
 def save_generator(path: str | Path, generator: nn.Module, recipe: Recipe, **facts: Any) -> None:
-    """Write the weights with the recipe (without the path of its data) and `facts` about them as metadata."""
+    """Write the weights of a generator, with the recipe and `facts` about the weights as metadata.
+
+    Paths of this machine are left out of the recipe (`Recipe.portable`).
+
+    Args:
+        facts: plain values for JSON. Training writes those that `Trainer` lists.
+
+    Raises:
+        UserError: if the file cannot be written.
+    """
     portable = dataclasses.replace(recipe, data=None).to_dict()
     metadata = {"recipe": json.dumps(portable), "facts": json.dumps(facts), "format": "gan-restore 1"}
     weights = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
     with writing(path) as part:
-        # Bytes first, for safetensors reports a full disk by an error of its own.
+        # Not `save_file`: it reports a full disk by an error type of its own.
         part.write_bytes(safetensors.torch.save(weights, metadata))
 
 
 def load_generator(path: str | Path) -> tuple[nn.Module, Recipe, dict[str, Any]]:
-    """Read a checkpoint, or the best one of a run folder: (generator in evaluation mode, recipe, facts).
+    """Read a checkpoint, or `best.safetensors` of a run folder.
 
-    Given a run folder, the recipe also knows the data that it was trained on.
+    Returns:
+        The generator in evaluation mode, on the CPU; its recipe, with the path of its data if a run folder was
+        given; and the facts that `save_generator` stored.
 
     Raises:
         UserError: if the file is missing or not a checkpoint of this library.
@@ -50,16 +63,11 @@ def load_generator(path: str | Path) -> tuple[nn.Module, Recipe, dict[str, Any]]
     except FileNotFoundError:
         hint = "train first, or give a run folder" if path.is_dir() else "check the path"
         if (path / LAST).exists():
-            hint = "the run stopped before its first validation; go on with the same command and --resume"
+            hint = "the run stopped before its first validation; continue it with the same command and --resume"
         raise UserError(f"no checkpoint at {file}; {hint}") from None
     except (safetensors.SafetensorError, OSError) as error:
         raise UserError(f"{file} is not a gan-restore checkpoint ({error}); give a {BEST}") from None
-    if not metadata.get("format", "").startswith("gan-restore"):
-        raise UserError(f"{file} holds weights of something else than gan-restore; give a {BEST}")
-    try:
-        recipe, facts = from_dict(json.loads(metadata["recipe"])), json.loads(metadata["facts"])
-    except (KeyError, ValueError, UserError) as error:
-        raise UserError(f"{file} holds no recipe that this version knows ({error}); give a {BEST}") from None
+    recipe, facts = _read_metadata(file, metadata)
     generator = recipe.generator()
     try:
         generator.load_state_dict(weights)
@@ -70,31 +78,70 @@ def load_generator(path: str | Path) -> tuple[nn.Module, Recipe, dict[str, Any]]
     return generator.eval(), recipe, facts
 
 
+def load_facts(path: str | Path) -> dict[str, Any]:
+    """Read the facts of a checkpoint without its weights.
+
+    Raises:
+        UserError: if the file is missing or not a checkpoint of this library.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as opened:
+            metadata = opened.metadata() or {}
+    except (safetensors.SafetensorError, OSError) as error:
+        raise UserError(f"cannot read {path}: {error}; give a {BEST}") from None
+    return _read_metadata(Path(path), metadata)[1]
+
+
+def _read_metadata(file: Path, metadata: dict[str, str]) -> tuple[Recipe, dict[str, Any]]:
+    if not metadata.get("format", "").startswith("gan-restore"):
+        raise UserError(f"{file} was not written by gan-restore; give a {BEST}")
+    try:
+        return from_dict(json.loads(metadata["recipe"])), json.loads(metadata["facts"])
+    except (KeyError, ValueError, UserError) as error:
+        raise UserError(f"{file} holds no recipe that this version knows ({error}); give a {BEST}") from None
+
+
 def read_recipe(run: str | Path) -> Recipe:
-    """The recipe of a run folder."""
-    return from_dict(read_json(Path(run) / RECIPE))
+    """Read the recipe of a run folder.
+
+    Raises:
+        UserError: if the folder has no readable recipe.
+    """
+    values = read_json(Path(run) / RECIPE)
+    if not isinstance(values, dict):
+        raise UserError(f"{Path(run) / RECIPE} holds no recipe; give another run folder")
+    return from_dict(values)
 
 
 def save_state(path: str | Path, state: dict[str, Any]) -> None:
-    """Write a training state (nested dicts of tensors and plain values), whole or not at all."""
+    """Write a training state (nested dicts of tensors and plain values), completely or not at all.
+
+    Raises:
+        UserError: if the file cannot be written.
+    """
     with writing(path) as part:
-        torch.save(state, part)
+        torch.save({"format": _STATE_FORMAT, **state}, part)
 
 
 def load_state(path: str | Path) -> dict[str, Any]:
-    """Read a training state onto the CPU; nothing in it is executed.
+    """Read a training state onto the CPU, without executing code from the file.
 
     Raises:
-        UserError: if the file is missing or not a training state.
+        UserError: if the file is missing, not a training state, or one of another version of this library.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UserError(f"nothing to resume: no {path}; leave out --resume to start") from None
-    except Exception as error:  # torch.load raises many kinds for a file that is not its own
+    except Exception as error:  # torch.load raises many types of errors for other files
         raise UserError(
-            f"{path} is not a training state ({type(error).__name__}); start anew in another --out"
+            f"{path} is not a training state ({type(error).__name__}); start again in another --out"
         ) from None
     if not isinstance(state, dict) or "step" not in state:
-        raise UserError(f"{path} is not a training state of gan-restore; start anew in another --out")
+        raise UserError(f"{path} is not a training state of gan-restore; start again in another --out")
+    if state.get("format") != _STATE_FORMAT:
+        raise UserError(
+            f"{path} was written by another version of gan-restore and cannot be resumed; "
+            "start again with --overwrite or in another --out"
+        )
     return state

@@ -10,6 +10,9 @@ from gan_restore.losses.adversarial import discriminator_loss, generator_loss, p
 from gan_restore.losses.pixel import pixel_loss
 from gan_restore.recipes.base import Recipe
 
+FeatureLoss = Callable[[Tensor, Tensor], Tensor]
+"""(restored, clean) -> a scalar loss, such as `losses.PerceptualLoss`."""
+
 
 def discriminator_step(
     discriminator: nn.Module,
@@ -20,10 +23,21 @@ def discriminator_step(
     recipe: Recipe,
     backward: Callable[[Tensor], None] = Tensor.backward,
 ) -> dict[str, Tensor]:
-    """Teach the discriminator once to tell `clean` from `restored`; the generator learns nothing here.
+    """Update the discriminator once, to separate clean images from restored ones.
+
+    `restored` is detached, so the generator gets no gradients.
+
+    Args:
+        discriminator: (degraded, image) -> logits.
+        degraded: N x 3 x h x w in [0, 1]; smaller than `clean` in super-resolution.
+        clean: N x 3 x H x W in [0, 1].
+        restored: N x 3 x H x W in [0, 1], the generator's output for `degraded`.
+        recipe: chooses the adversarial loss and the label of clean images.
+        backward: computes the gradients of a loss; Fabric's `backward` for mixed precision or several devices.
 
     Returns:
-        d_loss, and its mean belief that the clean (d_real) and the restored images (d_fake) are real.
+        Scalars without gradients: d_loss, and the mean probability of being clean that the discriminator gives to
+        the clean images (d_real) and to the restored ones (d_fake).
     """
     real = discriminator(degraded, clean)
     fake = discriminator(degraded, restored.detach())
@@ -31,8 +45,8 @@ def discriminator_step(
     optimizer.zero_grad()
     backward(loss)
     optimizer.step()
-    belief = {"d_real": real, "d_fake": fake}
-    means = {key: probability(logits.detach(), recipe.adversarial).mean() for key, logits in belief.items()}
+    logits = {"d_real": real, "d_fake": fake}
+    means = {name: probability(values.detach(), recipe.adversarial).mean() for name, values in logits.items()}
     return {"d_loss": loss.detach(), **means}
 
 
@@ -44,16 +58,28 @@ def generator_step(
     restored: Tensor,
     recipe: Recipe,
     backward: Callable[[Tensor], None] = Tensor.backward,
-    perceptual: nn.Module | None = None,
+    perceptual: FeatureLoss | None = None,
 ) -> dict[str, Tensor]:
-    """Teach the generator once: `restored`, its own output with gradients, shall be close and look real.
+    """Update the generator once, by the weighted sum of its loss terms.
+
+    Args:
+        discriminator: (degraded, image) -> logits, not updated; None leaves out the adversarial term.
+        optimizer: the generator's.
+        degraded: N x 3 x h x w in [0, 1].
+        clean: N x 3 x H x W in [0, 1].
+        restored: N x 3 x H x W in [0, 1], the generator's output for `degraded`, with its gradient graph.
+        recipe: chooses the losses and their weights.
+        backward: as in `discriminator_step`.
+        perceptual: the perceptual loss; None leaves out that term.
 
     Returns:
-        g_loss and the terms it is the sum of, weighted by `recipe.weights()`.
+        Scalars without gradients: g_loss and its unweighted terms (see `generator_terms`).
     """
     terms = generator_terms(discriminator, degraded, clean, restored, recipe, perceptual)
-    weights = recipe.weights()
-    loss = sum(weights[name] * term for name, term in terms.items() if name in weights)
+    loss = torch.zeros((), device=restored.device)
+    for name, weight in recipe.weights().items():
+        if name in terms:
+            loss = loss + weight * terms[name]
     optimizer.zero_grad()
     backward(loss)
     optimizer.step()
@@ -66,12 +92,14 @@ def generator_terms(
     clean: Tensor,
     restored: Tensor,
     recipe: Recipe,
-    perceptual: nn.Module | None = None,
+    perceptual: FeatureLoss | None = None,
 ) -> dict[str, Tensor]:
-    """The terms of the generator's loss, unweighted; the discriminator is only looked through, not taught.
+    """Compute the unweighted terms of the generator's loss; arguments as in `generator_step`.
+
+    Gradients reach `restored` through the discriminator, but not the discriminator's own weights.
 
     Returns:
-        pixel; with a perceptual loss, perceptual; with a discriminator, adversarial.
+        Scalars: "pixel"; "perceptual" if that loss is given; "adversarial" if a discriminator is given.
     """
     terms = {"pixel": pixel_loss(restored, clean, recipe.pixel_loss)}
     if perceptual is not None:
@@ -84,6 +112,7 @@ def generator_terms(
 
 @contextmanager
 def _frozen(network: nn.Module) -> Iterator[None]:
+    """Switch off the gradients of a network's weights inside the block."""
     network.requires_grad_(False)
     try:
         yield

@@ -95,7 +95,7 @@ def test_a_folder_of_photos_can_be_trained_on(folder: Path, tmp_path: Path) -> N
     ("args", "message"),
     [
         (["fly"], "no command 'fly'; choose one of"),
-        (["train"], "which recipe?"),
+        (["train"], "no recipe named"),
         (["train", "unet"], "no recipe 'unet'"),
         (["train", "unet-denoiser", "--widht", "3"], "no option --widht (did you mean --width?)"),
         (["train", "unet-denoiser", "--width", "x"], "--width: invalid"),

@@ -34,7 +34,7 @@ def test_what_is_no_checkpoint(tmp_path: Path) -> None:
         "none.safetensors": "no checkpoint at",
         ".": "no checkpoint at .*train first",
         "text.safetensors": "is not a gan-restore checkpoint",
-        "other.safetensors": "something else than gan-restore",
+        "other.safetensors": "was not written by gan-restore",
     }
     for name, message in cases.items():
         with pytest.raises(UserError, match=message):

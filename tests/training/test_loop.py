@@ -34,7 +34,9 @@ def test_a_run_folder_explains_itself(tmp_path: Path, changes: dict) -> None:
     assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6] and rows[-1]["epoch"] == 2
     assert [row["step"] for row in rows if "val_psnr" in row] == [3, 6]
     assert ("d_real" in rows[0]) == bool(recipe.adversarial_weight)
-    assert {path.name for path in run.iterdir()} == {"recipe.json", "metrics.csv", "last.ckpt", "best.safetensors"}
+    assert {path.name for path in run.iterdir()} == {
+        "recipe.json", "environment.json", "metrics.csv", "last.ckpt", "best.safetensors", ".lock"
+    }  # fmt: skip
 
 
 def test_the_learning_rate_falls_as_a_cosine(tmp_path: Path) -> None:
@@ -181,13 +183,12 @@ except KeyboardInterrupt:
 TELL_WEIGHTS = """
 import torch
 from pathlib import Path
-loop = training.loop._Run.loop
-def tell(run, state):
-    out = loop(run, state)
-    weights = torch.cat([p.detach().flatten() for p in run.generator.parameters()])
-    torch.save(weights, Path(sys.argv[1]).parent / f"rank{run.fabric.global_rank}.pt")
-    return out
-training.loop._Run.loop = tell
+run = training.Trainer.run
+def tell(trainer):
+    run(trainer)
+    weights = torch.cat([p.detach().flatten() for p in trainer.generator.parameters()])
+    torch.save(weights, Path(sys.argv[1]).parent / f"rank{trainer.fabric.global_rank}.pt")
+training.Trainer.run = tell
 """
 SMALL = {"width": 4, "depth": 2, "discriminator_width": 4, "image_size": 32, "crops_per_image": 4, "epochs": 6}
 RESUMABLE = SMALL | {"dropout": 0.2, "norm": "batch", "ema": 0.9, "adversarial_weight": 0.1, "augment": "dihedral"}
@@ -207,7 +208,7 @@ def test_killed_and_resumed_equals_never_killed(tmp_path: Path, by: signal.Signa
     two.send_signal(by)
     said, _ = two.communicate()
     if by == signal.SIGINT:
-        assert two.returncode == 130 and "Go on with the same command and --resume" in said
+        assert two.returncode == 130 and "continue with the same command and --resume" in said
     stopped = load_state(parted / "last.ckpt")["step"]
     assert 0 < stopped < 36, "it was stopped half-way"
     assert start(parted, "resume").wait() == 0 and one.wait() == 0
@@ -226,7 +227,7 @@ def test_killed_and_resumed_equals_never_killed(tmp_path: Path, by: signal.Signa
 def test_two_processes_train_together(tmp_path: Path) -> None:
     program = PROGRAM.replace(
         "training.train(recipe, sys.argv[1], resume=len(sys.argv) > 3)",
-        "training.train(recipe, sys.argv[1], training.Compute(device='cpu', devices=2))",
+        "training.train(recipe, sys.argv[1], training.loop.Compute(device='cpu', devices=2))",
     )
     program = program.replace("try:", TELL_WEIGHTS + "try:", 1)
     script = tmp_path / "run.py"
@@ -257,7 +258,7 @@ def test_resume_refuses_other_images_and_two_minds(folder: Path, tmp_path: Path)
     recipe = tiny(data=str(folder), epochs=1)
     training.train(recipe, tmp_path / "run")
     (folder / "photo_00.png").rename(folder / "renamed.png")
-    with pytest.raises(UserError, match="are not those of this run any more"):
+    with pytest.raises(UserError, match="have changed since this run started"):
         training.train(recipe, tmp_path / "run", resume=True)
     with pytest.raises(UserError, match="choose one of them"):
         training.train(recipe, tmp_path / "run", resume=True, overwrite=True)

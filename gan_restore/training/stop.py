@@ -1,0 +1,45 @@
+"""Stopping a run by a signal: at the end of a step, in all its processes."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import lightning_fabric
+import torch
+import torch.distributed as dist
+
+
+@contextmanager
+def stop_on_signal(fabric: lightning_fabric.Fabric) -> Iterator[Callable[[], bool]]:
+    """Handle Ctrl-C (SIGINT) and SIGTERM inside the block, which must run in the main thread to have an effect.
+
+    Yields:
+        A function that every process calls once a step. It returns whether any process got a signal: the same
+        answer everywhere, so all processes stop after the same step. A second signal interrupts at once.
+    """
+    requested = threading.Event()
+    # On the CPU, so that asking does not wait for a GPU to finish its step.
+    group = dist.new_group(backend="gloo") if fabric.world_size > 1 else None
+
+    def stopping() -> bool:
+        if group is None:
+            return requested.is_set()
+        flag = torch.tensor(int(requested.is_set()))
+        dist.all_reduce(flag, dist.ReduceOp.MAX, group=group)
+        return bool(flag)
+
+    def request(_number: int, _frame: object) -> None:
+        if requested.is_set():
+            raise KeyboardInterrupt
+        requested.set()
+
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
+        yield stopping
+        return
+    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopping
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
