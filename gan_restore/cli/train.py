@@ -76,8 +76,9 @@ def _report(run: Path, title: str) -> None:
     for checkpoint in (run / PRETRAINED, run / BEST):
         if checkpoint.exists():
             facts = load_facts(checkpoint)
+            kept = "best" if facts["chosen_on"] else "latest"
             print(
-                f"{checkpoint}: {facts['kept']} generator of the {facts['stage']} stage, "
+                f"{checkpoint}: {kept} generator of the {facts['stage']} stage, "
                 f"step {facts['step']} of {facts['steps']}, {facts['val_psnr']:.2f} dB on validation"
             )
     print(f"next: gan-restore evaluate {run}")

@@ -270,8 +270,8 @@ class Trainer:
 
         - step, steps: the step after which it was saved, of how many.
         - stage: "adversarial", "perceptual loss" or "pixel loss", by the terms that it was trained with.
-        - kept: "best" (the highest val_psnr of its stage), or "latest".
-        - validation: the images that it was validated on (see `Validation.facts`).
+        - chosen_on: the images on which its val_psnr was the highest of its stage (see `Validation.images`);
+          None for the latest generator of the adversarial stage.
         - own_data: whether the data was named by the user, not the photos inside scikit-image.
         """
         stage = "pixel loss"
@@ -281,8 +281,7 @@ class Trainer:
             "step": self.step,
             "steps": self.total,
             "stage": stage,
-            "kept": "latest" if second_stage else "best",
-            "validation": self.validation.facts,
+            "chosen_on": None if second_stage else self.validation.images,
             "own_data": self.recipe.data is not None,
         }
 

@@ -27,14 +27,8 @@ class Validation:
         self.recipe = recipe
         sampled = images.sample(recipe.val_images, recipe.seed)
         self.pairs = make_pairs(sampled, recipe, crop=CROP)
-        self.facts: dict[str, Any] = {
-            "split": "val",
-            "images": len(sampled),
-            "of": len(images),
-            "sample_seed": recipe.seed,
-            "crop": CROP,
-        }
-        """What was validated on, for a checkpoint's metadata."""
+        self.images: dict[str, Any] = {"split": "val", "n_images": len(sampled), "seed": recipe.seed}
+        """What is validated on: the split, the size of the sample and its seed; for a checkpoint's metadata."""
 
     @torch.no_grad()
     def scores(self, generator: nn.Module) -> dict[str, float]:
