@@ -8,52 +8,65 @@ from torch import Tensor, nn
 from torchvision.models import VGG19_Weights, vgg19
 
 from gan_restore.files import UserError
-from gan_restore.losses.weights import read_weights, weights_file
+from gan_restore.losses.weights import load_weights, weights_path
 
 
 class PerceptualLoss(nn.Module):
-    """How differently VGG19 sees two images: SRGAN's content loss (Ledig et al. 2017, equation 5, phi_5,4).
+    """Content loss of SRGAN: the distance between two images in the feature space of VGG19.
 
-    The mean squared difference of VGG19's features after the activation of the fourth convolution before the
-    fifth pooling, times 0.006, which is the paper's rescaling of the features by 1 / 12.75. The network is
-    frozen; it sees images in [0, 1], N x 3 x H x W, at least 16 x 16, and normalises them as ImageNet's itself.
+    With phi the features of VGG19 (Simonyan and Zisserman 2015), trained on ImageNet, after the activation of the
+    fourth convolution before the fifth pooling, it is
+
+        0.006 mean((phi(restored) - phi(clean))^2)
+
+    (Ledig et al. 2017, equation 5 with phi_5,4). The paper divides the features by 12.75; 0.006 is 1 / 12.75^2,
+    rounded as there. VGG19 is frozen, and images in [0, 1] are normalised for it here.
 
     Args:
-        weights: torchvision's `vgg19-dcbb9e9d.pth`; without it, the file of that name in `checkpoints` in
-            `torch.hub.get_dir()`, downloaded (548 MB) if it is not there.
+        weights: torchvision's `vgg19-dcbb9e9d.pth`. Without it, the file of that name in `checkpoints` in
+            `torch.hub.get_dir()` is used, and downloaded (548 MB) if it is not there.
 
     Raises:
         UserError: if the weights are missing and cannot be downloaded, or are not VGG19's.
 
     Example:
-        >>> PerceptualLoss()(restored, clean).backward()
+        >>> loss = PerceptualLoss()  # doctest: +SKIP
+        >>> loss(torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64)).shape  # doctest: +SKIP
+        torch.Size([])
     """
 
     SCALE = 0.006
-    LAYERS = 36  # up to and with the activation of conv5_4
+    LAYERS = 36  # up to and including the activation of conv5_4
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, weights: str | Path | None = None) -> None:
         super().__init__()
-        path = weights_file(VGG19_Weights.IMAGENET1K_V1.url, weights)
-        with torch.device("meta"):  # no time for a random start that is overwritten
+        url = VGG19_Weights.IMAGENET1K_V1.url
+        with torch.device("meta"):  # saves the time of an initialisation that is overwritten
             self.features = vgg19().features[: self.LAYERS]
-        found = {name.removeprefix("features."): tensor for name, tensor in read_weights(path).items()}
+        found = {name.removeprefix("features."): tensor for name, tensor in load_weights(url, weights).items()}
         try:
-            wanted = {name: found[name].float() for name in self.features.state_dict()}
-            self.features.load_state_dict(wanted, assign=True)
+            needed = {name: found[name].float() for name in self.features.state_dict()}
+            self.features.load_state_dict(needed, assign=True)
         except (KeyError, RuntimeError):
-            url = VGG19_Weights.IMAGENET1K_V1.url
+            path = weights_path(url, weights)
             raise UserError(f"{path} does not hold the weights of VGG19; fetch {url}") from None
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406])[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225])[:, None, None], persistent=False)
         self.requires_grad_(False).eval()
 
     def forward(self, restored: Tensor, clean: Tensor) -> Tensor:
-        """The loss of a batch, one value."""
-        with torch.no_grad():
-            wanted = self._see(clean)
-        return self.SCALE * F.mse_loss(self._see(restored), wanted)
+        """The loss of a batch, a scalar tensor.
 
-    def _see(self, images: Tensor) -> Tensor:
-        """N x 512 x H/16 x W/16."""
+        Args:
+            restored, clean: N x 3 x H x W in [0, 1], at least 16 x 16. The gradient reaches `restored` only.
+        """
+        with torch.no_grad():
+            target = self._features(clean)
+        return self.SCALE * F.mse_loss(self._features(restored), target)
+
+    def _features(self, images: Tensor) -> Tensor:
+        """N x 3 x H x W in [0, 1] -> N x 512 x H/16 x W/16, rounded down."""
         return self.features((images - self.mean) / self.std)

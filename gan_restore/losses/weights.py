@@ -1,43 +1,46 @@
 """Downloading and reading pretrained weights."""
 
-import pickle
-import re
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
 
 from gan_restore.files import UserError
 
 
-def weights_file(url: str, path: str | Path | None = None) -> Path:
-    """The file of trained weights: `path` if it is given, else torch hub's cache, filled from `url` if need be.
+def weights_path(url: str, path: str | Path | None = None) -> Path:
+    """Where the weights of `url` lie: `path` if it is given, else the file's place in torch hub's cache.
+
+    Example:
+        >>> weights_path("https://host.example/vgg19-dcbb9e9d.pth").name
+        'vgg19-dcbb9e9d.pth'
+    """
+    return Path(path) if path is not None else Path(torch.hub.get_dir(), "checkpoints", url.rsplit("/", 1)[1])
+
+
+def load_weights(url: str, path: str | Path | None = None) -> dict[str, Any]:
+    """Read pretrained weights, and download them first if they are not in torch hub's cache.
+
+    A file name such as `vgg19-dcbb9e9d.pth` ends with the first digits of its SHA-256 hash, which is checked after
+    a download. Code in a file is not run (`weights_only=True` in `torch.load`).
+
+    Args:
+        url: of the file of weights.
+        path: a file to read instead; nothing is downloaded then.
+
+    Returns:
+        The state dict, on the CPU.
 
     Raises:
-        UserError: if `path` is missing, or nothing is in the cache and the download fails.
+        UserError: if `path` is missing, the download fails, the hash is wrong, or the file holds no weights.
     """
-    if path is not None:
-        if not Path(path).is_file():
-            raise UserError(f"no such file: {path}; fetch {url} and give its path")
-        return Path(path)
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
-    if not cached.is_file():
-        checksum = re.search(r"-([0-9a-f]{8,})\.", cached.name)
-        try:
-            cached.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(url, str(cached), checksum and checksum[1])
-        except (OSError, RuntimeError) as error:  # no network, a full disk, a wrong checksum
-            raise UserError(f"cannot download {url}: {error}; fetch it elsewhere and put it at {cached}") from None
-    return cached
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors in a file of weights; code in it is not run.
-
-    Raises:
-        UserError: if the file is cut short or holds something else.
-    """
+    file = weights_path(url, path)
+    if path is not None and not file.is_file():
+        raise UserError(f"no such file: {file}; fetch {url} and give its path")
+    options: dict[str, Any] = {"map_location": "cpu", "check_hash": True, "weights_only": True}
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError):
-        raise UserError(f"{path} is cut short or no file of weights; fetch it again") from None
+        return torch.hub.load_state_dict_from_url(url, str(file.parent), file_name=file.name, **options)
+    except Exception as error:  # a damaged file can raise any: UnicodeDecodeError, IndexError, BadZipFile ...
+        if file.is_file():
+            raise UserError(f"{file} is damaged or holds no weights; delete it and fetch {url} again") from error
+        raise UserError(f"cannot download {url}: {error}; fetch it elsewhere and put it at {file}") from error

@@ -16,7 +16,7 @@ from torchvision.models import AlexNet_Weights
 
 from gan_restore.files import UserError
 from gan_restore.images import to_bytes
-from gan_restore.losses.weights import read_weights, weights_file
+from gan_restore.losses.weights import load_weights, weights_path
 
 INCEPTION = (
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
@@ -56,7 +56,8 @@ def lpips(restored: Sequence[Tensor], clean: Sequence[Tensor], device: torch.dev
         raise ValueError("LPIPS needs batches of restored images and clean ones of the same sizes")
     if min(min(batch.shape[-2:]) for batch in clean) < 31:
         raise ValueError("LPIPS needs images of at least 31 x 31 pixels")
-    weights_file(AlexNet_Weights.IMAGENET1K_V1.url)  # torchvision looks for it at the same place
+    # torchvision looks at the same place and would run code that the file holds; this refuses such a file.
+    load_weights(AlexNet_Weights.IMAGENET1K_V1.url)
     metric = LearnedPerceptualImagePatchSimilarity("alex", normalize=True).to(device)
     for pair in zip(restored, clean, strict=True):
         metric.update(*(batch.to(device).clamp(0, 1) for batch in pair))
@@ -111,6 +112,5 @@ def _inception(weights: str | Path | None) -> nn.Module:
         import torch_fidelity  # noqa: F401
     except ImportError:
         raise UserError("FID needs torch-fidelity; pip install 'gan-restore[fid]'") from None
-    path = weights_file(INCEPTION, weights)
-    read_weights(path)  # torch-fidelity would run code that the file holds; this refuses such a file
-    return FrechetInceptionDistance(feature_extractor_weights_path=str(path)).inception
+    load_weights(INCEPTION, weights)  # torch-fidelity would run code that the file holds; this refuses such a file
+    return FrechetInceptionDistance(feature_extractor_weights_path=str(weights_path(INCEPTION, weights))).inception

@@ -20,8 +20,9 @@ from gan_restore.networks.denoising_unet import DenoisingUNet
 from gan_restore.networks.discriminators import Classifier, DenoisingDiscriminator, PatchGAN
 from gan_restore.networks.encoder_decoder import ResidualEncoderDecoder
 from gan_restore.networks.impulses import biharmonic_fill, impulse_mask, likely_impulses
-from gan_restore.networks.pix2pix_unet import Pix2PixUNet, top_hats
+from gan_restore.networks.pix2pix_unet import Pix2PixUNet
 from gan_restore.networks.srresnet import SRResNet
+from gan_restore.networks.top_hats import top_hats
 
 __all__ = [
     "RESIDUAL_SCALE",

@@ -15,6 +15,7 @@ from gan_restore.networks.blocks import (
     tanh_range,
     upsampling,
 )
+from gan_restore.networks.top_hats import top_hats
 
 
 class Pix2PixUNet(RestoringNetwork):
@@ -84,17 +85,3 @@ class Pix2PixUNet(RestoringNetwork):
         if self.residual:
             raw = self.out(F.relu(self.fine(torch.cat([F.relu(raw), padded], dim=1))))
         return self.to_image(raw[..., :height, :width], degraded)
-
-
-@torch.no_grad()
-def top_hats(images: Tensor, radius: int = 4) -> Tensor:
-    """White and black top-hat of the brightness: N x 3 x H x W -> N x 2 x H x W in [0, 1].
-
-    How much a pixel stands out, light or dark, as part of something narrower than 2 radius + 1 pixels: a scratch
-    does, and so does a hair; the network learns which is which.
-    """
-    brightness = images.mean(1, keepdim=True)
-    dilate = lambda values: F.max_pool2d(values, 2 * radius + 1, stride=1, padding=radius)  # noqa: E731
-    light = brightness - dilate(-dilate(-brightness))
-    dark = -dilate(-dilate(brightness)) - brightness
-    return torch.cat([light, dark], dim=1).clamp(0, 1)

@@ -12,7 +12,7 @@ from gan_restore.networks.blocks import ResidualBlock, RestoringNetwork, enlarge
 from gan_restore.networks.denoising_unet import DenoisingUNet
 from gan_restore.networks.encoder_decoder import ResidualEncoderDecoder
 from gan_restore.networks.impulses import impulse_mask
-from gan_restore.networks.pix2pix_unet import Pix2PixUNet, top_hats
+from gan_restore.networks.pix2pix_unet import Pix2PixUNet
 from gan_restore.networks.srresnet import SRResNet
 
 FREE = {"norm": "none", "residual": True}
@@ -80,15 +80,6 @@ def test_the_signal_neither_dies_nor_explodes(name: str, norm: str) -> None:
     network.out.register_forward_hook(lambda _module, inputs, _output: seen.append(inputs[0].std().item()))
     network(torch.rand(4, 3, 32, 32))
     assert 0.05 < seen[0] < 5
-
-
-def test_thin_marks_are_found_and_wide_ones_are_not(photo: torch.Tensor) -> None:
-    image = photo.clone()
-    image[..., 5, :] = 1.0  # a light scratch
-    image[..., :, 50] = 0.0  # a dark one
-    light, dark = top_hats(image, radius=2).split(1, dim=1)
-    assert light[..., 5, 2:48].min() > 0.1 and dark[..., 8:, 50].min() > 0.1
-    assert light[..., 22:28, 22:38].max() < 0.02, "the patch of the photo is wide"
 
 
 def convolutions(network: nn.Module) -> list[nn.Module]:
