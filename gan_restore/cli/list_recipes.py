@@ -22,6 +22,6 @@ def main(args: list[str]) -> None:
                     f"    --scale {scale:6} {size:6.2f} M parameters, crops of {recipe.image_size}, "
                     f"{recipe.epochs} epochs of batches of {recipe.batch_size}"
                 )
-            print(f"    data at small and full: {kind.get_data}")
+            print(f"    data at small and full: {kind.get_data()}")
 
     parse(run, args, "gan-restore recipes")

@@ -6,7 +6,7 @@ own splits are kept; where it has none, a hash of the file's name decides (see `
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -112,7 +112,9 @@ def _prepare(planes: Tensor, size: int, crop: int) -> Tensor:
     return image[..., top : top + (crop or height), left : left + (crop or width)].contiguous()
 
 
-def load(path: str | Path | None, split: Split, *, square: int = 0, skip_unreadable: bool = False) -> Images:
+def load(
+    path: str | Path | None, split: Split, *, square: int = 0, min_side: int = 0, skip_unreadable: bool = False
+) -> Images:
     """Open a split of a data set, whatever its form.
 
     Args:
@@ -121,6 +123,7 @@ def load(path: str | Path | None, split: Split, *, square: int = 0, skip_unreada
         split: "train", "val", "test", or "all" of them.
         square: cut the largest square out of the middle of every image and resize it to this side; 0 keeps
             images as they are.
+        min_side: refuse the data set if the shorter side of an image has fewer pixels, before `square` resizes it.
         skip_unreadable: leave out damaged files (they are listed in `unreadable`) instead of raising.
 
     Raises:
@@ -134,22 +137,33 @@ def load(path: str | Path | None, split: Split, *, square: int = 0, skip_unreada
     if split not in get_args(Split):
         raise UserError(f"no split '{split}'; choose one of {', '.join(get_args(Split))}")
     if path is None:
-        return _squared(_bundled(split), square)
+        return _squared(_bundled(split), square, min_side)
     path = Path(path)
     if not path.exists():
         raise UserError(f"no such file or folder: {path}; check --data")
     if path.is_dir():
         for name in ("fer2013.csv", "fer2013.zip"):
             if (path / name).is_file():
-                return _squared(Images(*read_fer2013(path / name, split)), square)
-        return _folder(path, split, square, skip_unreadable)
+                return _squared(Images(*read_fer2013(path / name, split)), square, min_side)
+        return _folder(path, split, square, min_side, skip_unreadable)
     if path.suffix.lower() in (".csv", ".zip"):
-        return _squared(Images(*read_fer2013(path, split)), square)
+        return _squared(Images(*read_fer2013(path, split)), square, min_side)
     raise UserError(f"{path} is neither a folder, a csv nor a zip; give a folder of images or fer2013.csv")
 
 
-def _squared(images: Images, side: int) -> Images:
+def _squared(images: Images, side: int, min_side: int) -> Images:
+    _refuse_small(images, [array.shape[1::-1] for array in images.arrays], min_side)
     return replace(images, arrays=[to_square(array, side) for array in images.arrays]) if side else images
+
+
+def _refuse_small(images: Images, sizes: Iterable[tuple[int, ...]], min_side: int) -> None:
+    """Raise `UserError` for the first image whose shorter side is below `min_side`; sizes are (width, height)."""
+    for name, size in zip(images.names, sizes, strict=True):
+        if min(size) < min_side:
+            raise UserError(
+                f"{images.source} holds an image of {size[0]} x {size[1]} pixels, {name}; the shorter side must be "
+                f"at least {min_side}, because enlarged images would falsify the result: use larger ones"
+            )
 
 
 def _bundled(split: Split) -> Images:
@@ -163,7 +177,7 @@ def _bundled_photo(path: Path) -> np.ndarray:
     return decode(path)
 
 
-def _folder(folder: Path, split: Split, square: int, skip_unreadable: bool) -> Images:
+def _folder(folder: Path, split: Split, square: int, min_side: int, skip_unreadable: bool) -> Images:
     items = [item for item in find_items(folder) if split in ("all", item.split)]
     if not items:
         raise UserError(
@@ -180,8 +194,10 @@ def _folder(folder: Path, split: Split, square: int, skip_unreadable: bool) -> I
         raise UserError(f"none of the {len(paths)} images in {folder} can be read")
     names = [name_below(folder, item.clean) for item in items]
     clean = [place[item.clean] for item in items]
+    images = Images(store.take(clean), names, folder.name, unreadable)
+    _refuse_small(images, (store.file_size(i) for i in clean), min_side)
     if items[0].degraded is None:
-        return Images(store.take(clean), names, folder.name, unreadable)
+        return images
     degraded = [place[item.degraded] for item in items]
     for item, ours, theirs in zip(items, clean, degraded, strict=True):
         sizes = [" x ".join(map(str, store.file_size(i))) for i in (ours, theirs)]
@@ -190,7 +206,7 @@ def _folder(folder: Path, split: Split, square: int, skip_unreadable: bool) -> I
                 f"the two images of a pair differ in size: {item.clean} has {sizes[0]} and {item.degraded} "
                 f"{sizes[1]} pixels; make them equal or remove both"
             )
-    return Images(store.take(clean), names, folder.name, unreadable, store.take(degraded))
+    return replace(images, degraded=store.take(degraded))
 
 
 def _report(unreadable: dict[Path, str], count: int, skip: bool) -> None:

@@ -36,8 +36,8 @@ def save_generator(path: str | Path, generator: nn.Module, recipe: Recipe, **fac
     Raises:
         UserError: if the file cannot be written.
     """
-    portable = dataclasses.replace(recipe, data=None).to_dict()
-    metadata = {"recipe": json.dumps(portable), "facts": json.dumps(facts), "format": "gan-restore 1"}
+    portable = json.dumps(recipe.portable().to_dict())
+    metadata = {"recipe": portable, "facts": json.dumps(facts), "format": "gan-restore 1"}
     weights = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
     with writing(path) as part:
         # Not `save_file`: it reports a full disk by an error type of its own.
@@ -48,7 +48,7 @@ def load_generator(path: str | Path) -> tuple[nn.Module, Recipe, dict[str, Any]]
     """Read a checkpoint, or `best.safetensors` of a run folder.
 
     Returns:
-        The generator in evaluation mode, on the CPU; its recipe, with the path of its data if a run folder was
+        The generator in evaluation mode, on the CPU; its recipe, with paths such as `data` only if a run folder was
         given; and the facts that `save_generator` stored.
 
     Raises:
@@ -74,7 +74,7 @@ def load_generator(path: str | Path) -> tuple[nn.Module, Recipe, dict[str, Any]]
     except RuntimeError as error:
         raise UserError(f"{file} does not fit its recipe: {str(error).splitlines()[-1].strip()}") from None
     if path.is_dir() and (path / RECIPE).is_file():
-        recipe = dataclasses.replace(recipe, data=read_recipe(path).data)
+        recipe = dataclasses.replace(recipe, **read_recipe(path).local_paths())
     return generator.eval(), recipe, facts
 
 

@@ -1,10 +1,9 @@
-"""What a recipe is: a frozen dataclass that holds every setting of one system."""
+"""The base class of the recipes: a frozen dataclass that holds every setting of one system."""
 
 import dataclasses
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from torch import Tensor, nn
 
@@ -17,139 +16,133 @@ from gan_restore.files import UserError
 from gan_restore.losses.adversarial import Adversarial
 from gan_restore.losses.pixel import Pixel
 from gan_restore.networks.blocks import Norm
+from gan_restore.recipes.checks import check_fields
 
 Scale = Literal["smoke", "small", "full"]
+LearningRateDecay = Literal["none", "cosine", "step"]
+DOWNLOAD = "python data_scripts/download_kaggle.py get"
 
 
-_SIZES = ("crops_per_image", "batch_size", "epochs", "width", "depth", "unshuffle", "discriminator_width", "kernel")
-
-
-_COUNTS = ("seed", "val_images", "square", "pretrain_epochs", "blocks", "down")
-
-
-_WEIGHTS = ("pixel_weight", "adversarial_weight", "perceptual_weight")
-
-
-_LIMITS: dict[str, tuple[float, float]] = {
-    **dict.fromkeys(_SIZES, (1, math.inf)),
-    **dict.fromkeys(_COUNTS, (0, math.inf)),
-    **dict.fromkeys(_WEIGHTS, (0, 1e6)),
-    "learning_rate": (1e-12, 1),
-    "discriminator_learning_rate": (0, 1),
-    "adversarial_learning_rate": (0, 1),
-    "real_label": (0.5, 1),
-    "levels": (1, 8),
-    "beta1": (0, 0.9999),
-    "ema": (0, 0.999999),
-    "dropout": (0, 0.99),
-}
+def local_path() -> Any:
+    """A field that holds a path on this machine, by default None; `Recipe.portable` leaves it out."""
+    return dataclasses.field(default=None, metadata={"local_path": True})
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What all systems have in common; each subclass adds its damage and its networks."""
+    """The settings that all systems share; each subclass adds its damage, its networks and its defaults.
+
+    The defaults of a subclass are the settings at scale `full`.
+
+    Raises:
+        UserError: if a value has the wrong type, is not one of the allowed words or is out of range, or if the
+            values do not fit each other.
+    """
 
     name: ClassVar[str]
     title: ClassVar[str]
-    get_data: ClassVar[str]
+    data_sets: ClassVar[tuple[str, ...]]
+    """Data sets to train on, by their names in data_scripts/download_kaggle.py, the preferred one first."""
     scales: ClassVar[dict[Scale, dict[str, Any]]]
+    """For each scale, the fields that differ from the defaults."""
     robustness: ClassVar[tuple[str, tuple[float, ...]]]
-    """A field of the damage and values for it, to see what happens away from what was trained on."""
+    """A field of the damage and its values in the robustness sweep, from weaker to stronger than in training."""
 
     smallest: ClassVar[int] = 11
     """The least `image_size`: the side of SSIM's window."""
 
     scale: Scale = "full"
     """smoke: minutes on two CPU cores; small: about ten minutes on one GPU; full: the published settings."""
-    data: str | None = None
-    """Folder, csv or zip of clean images; none means the photos inside scikit-image (smoke only)."""
+    data: str | None = local_path()
+    """Folder, csv or zip of clean images; without it (at smoke only) the photos inside scikit-image."""
     seed: int = 0
-    """Where all randomness starts: the same seed gives the same run."""
+    """Seed of all random numbers; the same seed gives the same run."""
     image_size: int = 128
-    """Side of the square training crops in pixels; smaller images are enlarged to it."""
+    """Side of the square training crops in pixels."""
     square: int = 0
-    """Cut the middle square out of every image and resize it to this side first; 0 leaves images as they are."""
+    """Crop the largest centred square of every image and resize it to this side; 0 leaves images as they are."""
     crops_per_image: int = 1
-    """Crops taken of each image in an epoch."""
+    """Random crops drawn from every image in an epoch."""
     augment: Augment = "none"
-    """flip mirrors half the crops; dihedral also turns them by quarters."""
+    """flip mirrors half of the crops; dihedral uses all eight flips and quarter turns."""
     batch_size: int = 16
-    """Images a step, over all devices together."""
+    """Images per step, over all devices together."""
     epochs: int = 5
-    """Times that every image is seen."""
+    """Number of epochs; each draws `crops_per_image` crops from every image."""
     learning_rate: float = 1e-3
-    """Adam's, for both networks."""
+    """Learning rate of Adam, for both networks."""
     discriminator_learning_rate: float = 0.0
-    """Adam's for the discriminator, if it shall learn more slowly or faster; 0 takes the generator's."""
+    """Learning rate of the discriminator; 0 takes that of the generator."""
     beta1: float = 0.9
-    """Adam's momentum; GANs often take 0.5."""
-    lr_decay: Literal["none", "cosine"] = "none"
-    """cosine lowers the learning rate to zero over the run."""
+    """Adam's decay rate of the mean gradient; GANs often take 0.5."""
+    lr_decay: LearningRateDecay = "none"
+    """cosine lowers the learning rate to zero over each stage; step divides it by 10 halfway through the last."""
     ema: float = 0.0
-    """Decay of the exponential moving average of the generator that is validated and kept; 0 keeps the last."""
+    """Decay of the exponential moving average of the generator's weights, which is then used; 0 keeps none."""
     pixel_loss: Pixel = "mse"
-    """How the distance to the clean image is measured."""
+    """Distance of the restored image to the clean one: mean squared or mean absolute (l1) error."""
     pixel_weight: float = 1.0
-    """Weight of the pixel loss, which is measured on [0, 1]."""
+    """Weight of the pixel loss, computed on images in [0, 1]."""
     perceptual_weight: float = 0.0
-    """Weight of the distance between VGG19 features; 0 loads no VGG19."""
-    vgg_weights: str | None = None
-    """File of VGG19's weights; none takes torchvision's, downloaded once."""
+    """Weight of the perceptual loss, a distance between features of VGG19; 0 loads no VGG19."""
+    vgg_weights: str | None = local_path()
+    """File of VGG19's weights; without it torchvision's, downloaded once."""
     adversarial: Adversarial = "bce"
-    """How the two networks are played against each other."""
+    """Adversarial loss; bce is binary cross-entropy."""
     adversarial_weight: float = 0.0
     """Weight of the adversarial loss; 0 trains no discriminator."""
     real_label: float = 1.0
-    """What the discriminator is asked to believe of clean images; 0.9 keeps it from being too sure."""
+    """Target of the discriminator for clean images; a value below 1 is one-sided label smoothing."""
     pretrain_epochs: int = 0
-    """Epochs of the first stage, on the pixel loss alone; the discriminator and VGG19 join after it, if ever."""
+    """Epochs of the first stage, on the pixel loss alone; the adversarial stage takes the remaining epochs."""
     adversarial_learning_rate: float = 0.0
-    """Adam's from then on; 0 goes on with learning_rate."""
+    """Learning rate in the adversarial stage; 0 keeps learning_rate."""
     width: int = 64
     """Channels of the generator's first convolution."""
     norm: Norm = "batch"
-    """Normalisation in the generator."""
+    """Normalisation layers in the generator."""
     residual: bool = False
-    """Predict the correction to a first answer instead of the image."""
+    """Predict the correction to an initial estimate instead of the image."""
     discriminator_width: int = 64
     """Channels of the discriminator's first convolution."""
     val_images: int = 0
-    """Validate on the first so many images; 0 means all."""
+    """Validation images; 0 takes all."""
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value, (low, high) = getattr(self, field.name), _LIMITS.get(field.name, (None, None))
-            if field.name == "kernel" and value % 2 == 0:
-                raise UserError(f"kernel must be odd, not {value}")
-            if low is not None and not low <= value <= high:
-                bounds = f"at least {low}" if high == math.inf else f"from {low} to {high}"
-                raise UserError(f"{field.name} must be {bounds}, not {value}")
+        check_fields(self)
         if self.image_size < self.smallest:
             raise UserError(f"image_size must be at least {self.smallest}, not {self.image_size}")
         if not self.weights():
-            raise UserError("a generator needs something to learn from: one of the loss weights must be above 0")
+            raise UserError("the generator has no loss; set pixel_weight or another loss weight above 0")
         if self.two_stages and not self.pixel_weight:
             raise UserError(
-                "the first stage learns from the pixel loss alone: pixel_weight above 0, or pretrain_epochs 0"
+                "the first stage trains on the pixel loss alone; set pixel_weight above 0 or pretrain_epochs to 0"
             )
         try:
             self.degradation()
         except ValueError as error:
             raise UserError(str(error)) from None
 
+    @classmethod
+    def get_data(cls) -> str:
+        """The command that downloads the recipe's preferred data set, and how to pass it."""
+        first, *others = cls.data_sets
+        alternatives = f" (or {', '.join(others)})" if others else ""
+        return f"run `{DOWNLOAD} {first}`{alternatives} and pass --data data/{first}"
+
     @property
     def factor(self) -> int:
-        """How many times wider and higher the restored image is than the degraded one."""
+        """The ratio of the restored image's side to the degraded one's."""
         return 1
 
     @property
     def crop_border(self) -> int:
-        """Pixels left out at each border when measuring: in super-resolution the factor, as published."""
+        """Pixels cropped from each border before PSNR and SSIM: in super-resolution the factor, as published."""
         return self.factor if self.factor > 1 else 0
 
     @property
     def channel(self) -> Literal["RGB", "Y"]:
-        """What is measured: all colours or, in super-resolution, the luma, as published."""
+        """The channels that PSNR and SSIM are computed on: in super-resolution the luma (Y), as published."""
         return "Y" if self.factor > 1 else "RGB"
 
     @property
@@ -175,30 +168,39 @@ class Recipe:
 
     @property
     def two_stages(self) -> bool:
-        """Whether a stage on the pixel loss alone comes before the adversarial one."""
+        """Whether a first stage on the pixel loss alone precedes the adversarial stage."""
         return 0 < self.pretrain_epochs < self.epochs and (
             self.adversarial_weight > 0 or self.perceptual_weight > 0
         )
 
     @property
     def input_name(self) -> str:
-        """What `as_input` is called in tables and figures."""
+        """The name of `as_input` in tables and figures."""
         return "bicubic enlargement" if self.factor > 1 else "degraded input"
 
+    @property
+    def min_side(self) -> int:
+        """The least shorter side of a training image in pixels; smaller ones would have to be enlarged."""
+        return max(self.image_size, self.square)
+
     def as_input(self, degraded: Tensor) -> Tensor:
-        """The degraded image at the size of the clean one: what every restorer must beat."""
+        """The degraded image at the size of the clean one: N x 3 x H x W -> N x 3 x factor H x factor W."""
         return degraded
 
     def degradation(self) -> Degradation:
-        """The damage this system undoes."""
+        """The damage that this system removes: (clean, torch.Generator) -> degraded, both in [0, 1].
+
+        Raises:
+            ValueError: if its settings are impossible.
+        """
         raise NotImplementedError
 
     def generator(self) -> nn.Module:
-        """A new generator: degraded -> restored."""
+        """A new generator: degraded N x 3 x H x W -> restored N x 3 x factor H x factor W, both in [0, 1]."""
         raise NotImplementedError
 
     def discriminator(self) -> nn.Module:
-        """A new discriminator: (degraded, image) -> logits."""
+        """A new discriminator: (degraded, image) -> logits, N x 1 for an image or N x 1 x H' x W' for a map."""
         raise NotImplementedError
 
     def baselines(self) -> dict[str, Restoration]:
@@ -206,34 +208,57 @@ class Recipe:
         raise NotImplementedError
 
     def oracles(self) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
-        """Restorers (degraded, mask) -> restored that are told where the damage is, by name: no competitors.
+        """Methods (degraded, mask) -> restored that are given the true mask of the damage, by name.
 
-        Recipes that have any need a degradation that has `with_mask`.
+        They show what a perfect detection of the damage would bring. The recipe's degradation must then have
+        `with_mask`.
         """
         return {}
 
+    def square_of(self, split: Split) -> int:
+        """The side that the images of a split are cropped and resized to; 0 leaves them as they are."""
+        return self.square
+
     def images(self, split: Split, *, skip_unreadable: bool = False) -> Images:
-        """The clean images of a split of this recipe's data.
+        """The clean images of a split of this recipe's data, and their degraded ones if the data set has pairs.
+
+        Args:
+            split: "train", "val", "test" or "all".
+            skip_unreadable: leave out damaged files instead of raising.
 
         Raises:
-            UserError: if there are none; at `small` and `full` also if no data set is named.
+            UserError: if the data cannot be read or does not fit the recipe: a data set is missing at `small` or
+                `full`, training images are too small, or super-resolution is given pairs of equal size.
         """
         if self.data is None and self.scale != "smoke":
-            raise UserError(f"{self.name} at scale {self.scale} needs a data set; {self.get_data}")
-        images = load(self.data, split, square=self.square, skip_unreadable=skip_unreadable)
+            raise UserError(f"{self.name} at scale {self.scale} needs a data set: {self.get_data()}")
+        images = load(
+            self.data, split, square=self.square_of(split), min_side=self.min_side if split == "train" else 0,
+            skip_unreadable=skip_unreadable,
+        )  # fmt: skip
         if self.factor > 1 and images.degraded is not None:
             raise UserError(
-                f"{self.data} holds pairs of one size, and {self.name} makes its own small images; "
-                "pass the folder of the clean ones"
+                f"{self.data} holds pairs of images of one size, and {self.name} makes its own small images; "
+                "pass the folder of the clean images"
             )
         return images
 
     def weights(self) -> dict[str, float]:
-        """The weight of each term of the generator's loss; a term of weight 0 is left out."""
+        """The weight of each term of the generator's loss, without the terms of weight 0."""
         weights = {
             "pixel": self.pixel_weight, "perceptual": self.perceptual_weight, "adversarial": self.adversarial_weight
         }  # fmt: skip
         return {term: weight for term, weight in weights.items() if weight}
+
+    def local_paths(self) -> dict[str, Any]:
+        """The fields that hold a path on this machine, such as `data`, and their values."""
+        marked = [field.name for field in dataclasses.fields(self) if field.metadata.get("local_path")]
+        return {name: getattr(self, name) for name in marked if getattr(self, name) is not None}
+
+    def portable(self) -> Self:
+        """This recipe without the paths on this machine, for files that leave it."""
+        without: dict[str, Any] = dict.fromkeys(self.local_paths())
+        return dataclasses.replace(self, **without)
 
     def to_dict(self) -> dict[str, Any]:
         """All fields and the recipe's name, as plain values for JSON."""

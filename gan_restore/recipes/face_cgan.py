@@ -1,4 +1,4 @@
-"""`face-cgan`: low-quality faces."""
+"""`face-cgan`: blind restoration of low-quality faces."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -14,25 +14,25 @@ from gan_restore.losses.pixel import Pixel
 from gan_restore.networks.blocks import Upsampling
 from gan_restore.networks.discriminators import Classifier
 from gan_restore.recipes.base import Scale
-from gan_restore.recipes.shared import BALANCED, DOWNLOAD, IMPROVED, SMOKE, EncoderDecoderRecipe
+from gan_restore.recipes.shared import BALANCED, IMPROVED, SMOKE, EncoderDecoderRecipe, initialised
 
 
 @dataclass(frozen=True)
 class FaceCgan(EncoderDecoderRecipe):
-    """Low-quality faces (blurred, small, noisy, JPEG; blind), restored by a conditional GAN (CelebA, LFW, FFHQ)."""
+    """Faces with unknown blur, downsampling, noise and JPEG artefacts, restored by a conditional GAN."""
 
     name: ClassVar[str] = "face-cgan"
     title: ClassVar[str] = "Low-quality faces"
-    get_data: ClassVar[str] = f"get CelebA with `{DOWNLOAD} celeba` (or lfw, ffhq), then pass --data data/celeba"
+    data_sets: ClassVar[tuple[str, ...]] = ("celeba", "lfw", "ffhq")
 
-    # Nothing was published of these; batch, rate, momentum and weights as in pix2pix, the first conditional GAN.
+    # No settings were published. Learning rate, beta1, initial weights and loss weights are those of pix2pix.
     square: int = 128
     augment: Augment = "flip"
     epochs: int = 20
     learning_rate: float = 2e-4
     beta1: float = 0.5
     pixel_loss: Pixel = "l1"
-    pixel_weight: float = 200.0  # as pix2pix
+    pixel_weight: float = 200.0  # pix2pix's 100 on [-1, 1]
     adversarial_weight: float = 1.0
 
     down: int = 3
@@ -40,11 +40,12 @@ class FaceCgan(EncoderDecoderRecipe):
     upsample: Upsampling = "resize"
 
     largest_factor: float = 2.5
-    """Faces are shrunk by 1 to this factor."""
+    """Largest downsampling factor; each face draws one between 1 and this."""
 
     robustness: ClassVar = ("largest_factor", (1.0, 2.5, 4.0, 6.0))
     improved: ClassVar[dict[str, Any]] = {
-        **IMPROVED, **BALANCED, "skips": True, "down": 2, "blocks": 8, "kernel": 3, "adversarial_weight": 0.1,
+        **IMPROVED, **BALANCED, "initialisation": "default", "skips": True, "down": 2, "blocks": 8, "kernel": 3,
+        "adversarial_weight": 0.1,
     }  # fmt: skip
     scales: ClassVar[dict[Scale, dict[str, Any]]] = {
         "smoke": {**improved, **SMOKE, "blocks": 4},
@@ -58,14 +59,15 @@ class FaceCgan(EncoderDecoderRecipe):
     def discriminator(self) -> nn.Module:
         convolutions = [(self.discriminator_width * 2**level, 2) for level in range(4)]
         dense = [16 * self.discriminator_width]
-        return Classifier(convolutions, kernel=4, conditioned=True, grid=4, dense=dense)
+        network = Classifier(convolutions, kernel=4, conditioned=True, grid=4, dense=dense)
+        return initialised(network, self.initialisation)
 
     def baselines(self) -> dict[str, Restoration]:
         return {
             "total variation": baselines.total_variation,
             "bilateral": baselines.bilateral,
             "non-local means": baselines.non_local_means_for_noise,
-            # 2.5 and 1.0: tuned on training faces
+            # 2.5 and 1.0 were tuned on training faces
             "sliding DCT": lambda degraded: baselines.sliding_dct(degraded, of_estimate=2.5),
             "NLM and DCT, then Wiener": baselines.denoise_and_sharpen(1.0, balance=1.0, of_estimate=2.5),
         }

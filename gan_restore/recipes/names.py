@@ -1,14 +1,13 @@
-"""The recipes by name. Change a run with `dataclasses.replace`, a command-line flag of the same name, or
-`get(name, scale, field=value)`.
+"""The recipes by name. A setting is changed with `get(name, scale, field=value)`, `dataclasses.replace`, or the
+command-line flag of the same name.
 """
 
 import dataclasses
-import difflib
-import typing
 from typing import Any
 
 from gan_restore.files import UserError
 from gan_restore.recipes.base import Recipe, Scale
+from gan_restore.recipes.checks import did_you_mean
 from gan_restore.recipes.face_cgan import FaceCgan
 from gan_restore.recipes.pix2pix import Pix2Pix
 from gan_restore.recipes.resnet_gan import ResnetGan
@@ -19,42 +18,56 @@ RECIPES: dict[str, type[Recipe]] = {
     recipe.name: recipe for recipe in (UnetDenoiser, Pix2Pix, ResnetGan, FaceCgan, Srgan)
 }
 
-
 # Fields that had another name in checkpoints of earlier versions.
 _RENAMED = {"show_marks": "top_hat_input"}
 
+# Fields that earlier checkpoints lack, with the value that was built in then.
+_ADDED: dict[str, Any] = {"initialisation": "default", "jitter": 1.0}
+
 
 def get(name: str, scale: Scale = "smoke", **changes: Any) -> Recipe:
-    """The recipe `name` at `scale`, with single fields changed.
+    """The recipe `name` at `scale`, with some fields changed.
 
     Raises:
-        UserError: if there is no such recipe, scale or field.
+        UserError: if there is no such recipe, scale or field, or if a field does not allow its value.
 
     Example:
-        >>> get("unet-denoiser", "smoke", epochs=1).generator()
+        >>> recipe = get("unet-denoiser", "smoke", epochs=1)
+        >>> recipe.epochs, recipe.learning_rate
+        (1, 0.001)
     """
     kind = RECIPES.get(name)
     if kind is None:
-        raise UserError(f"no recipe '{name}'; choose one of {', '.join(RECIPES)}")
-    if scale not in typing.get_args(Scale):
-        raise UserError(f"no scale '{scale}'; choose one of {', '.join(typing.get_args(Scale))}")
-    fields = {field.name for field in dataclasses.fields(kind)}
+        raise UserError(f"no recipe '{name}'; choose one of {', '.join(RECIPES)}{did_you_mean(name, RECIPES)}")
+    if scale not in kind.scales:
+        raise UserError(
+            f"no scale '{scale}'; choose one of {', '.join(kind.scales)}{did_you_mean(scale, kind.scales)}"
+        )
+    fields = [field.name for field in dataclasses.fields(kind)]
     for field in changes:
         if field not in fields:
-            near = difflib.get_close_matches(field, fields, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"see `gan-restore train {name} --help`"
-            raise UserError(f"{name} has no field '{field}'; {hint}")
+            hint = did_you_mean(field, fields) or f"; see `gan-restore train {name} --help`"
+            raise UserError(f"{name} has no field '{field}'{hint}")
     return kind(**{"scale": scale, **kind.scales[scale], **changes})
 
 
 def from_dict(values: dict[str, Any]) -> Recipe:
-    """The recipe that `to_dict` wrote, also by an earlier version.
+    """The recipe that `to_dict` wrote, in this version or an earlier one.
+
+    Fields that an earlier version lacked get the value that was built in then.
 
     Raises:
         UserError: if the values are not those of a recipe.
+
+    Example:
+        >>> recipe = get("srgan", enlarge=4)
+        >>> from_dict(recipe.to_dict()) == recipe
+        True
     """
     try:
         changes = {_RENAMED.get(name, name): value for name, value in values.items()}
-        return get(changes.pop("recipe"), changes.pop("scale"), **changes)
+        name, scale = changes.pop("recipe"), changes.pop("scale")
+        added = {field: value for field, value in _ADDED.items() if hasattr(RECIPES[name], field)}
+        return get(name, scale, **{**added, **changes})
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"not a recipe: {error}") from None

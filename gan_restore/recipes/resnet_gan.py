@@ -1,4 +1,4 @@
-"""`resnet-gan`: soft, noisy, JPEG photos."""
+"""`resnet-gan`: low-quality photos, with blur, noise and JPEG artefacts."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -13,18 +13,19 @@ from gan_restore.degradations.blur_and_codec import JPEG, GaussianBlur
 from gan_restore.degradations.noise import GaussianNoise
 from gan_restore.networks.discriminators import Classifier
 from gan_restore.recipes.base import Scale
-from gan_restore.recipes.shared import DOWNLOAD, IMPROVED, SMOKE, EncoderDecoderRecipe
+from gan_restore.recipes.shared import IMPROVED, SMOKE, EncoderDecoderRecipe, initialised
 
 
 @dataclass(frozen=True)
 class ResnetGan(EncoderDecoderRecipe):
-    """Low-quality photos (soft, noisy, JPEG), mended by a residual encoder-decoder (DIV2K)."""
+    """Photos with blur, noise and JPEG artefacts, restored by a residual encoder-decoder."""
 
     name: ClassVar[str] = "resnet-gan"
     title: ClassVar[str] = "Low-quality photos"
-    get_data: ClassVar[str] = f"get DIV2K with `{DOWNLOAD} div2k`, then pass --data data/div2k"
+    data_sets: ClassVar[tuple[str, ...]] = ("div2k",)
 
-    # Nothing was published of these; batch, rate and momentum as in CycleGAN, whose generator it is.
+    # No settings were published. The generator, learning rate, beta1 and initial weights are CycleGAN's (Zhu et al.
+    # 2017); its batches of one image suit InstanceNorm, and this system has BatchNorm, hence batches of 16.
     image_size: int = 128
     augment: Augment = "flip"
     epochs: int = 50
@@ -38,16 +39,13 @@ class ResnetGan(EncoderDecoderRecipe):
     noise_sigma: float = 15 / 255
     """Standard deviation of the noise on the scale from 0 to 1."""
     jpeg_quality: int = 60
-    """Quality of the JPEG file, 1 to 100."""
+    """Quality of the JPEG compression, 1 to 100."""
 
     robustness: ClassVar = ("noise_sigma", (0.0, 0.03, 0.06, 0.1, 0.15))
     improved: ClassVar[dict[str, Any]] = {
-        **IMPROVED,
-        "skips": True,
-        "kernel": 3,
-        "pixel_loss": "l1",
+        **IMPROVED, "initialisation": "default", "skips": True, "kernel": 3, "pixel_loss": "l1",
         "augment": "dihedral",
-    }
+    }  # fmt: skip
     scales: ClassVar[dict[Scale, dict[str, Any]]] = {
         "smoke": {**improved, **SMOKE, "blocks": 4},
         "small": {**improved, "epochs": 10, "val_images": 20},
@@ -58,7 +56,8 @@ class ResnetGan(EncoderDecoderRecipe):
         return Compose(GaussianBlur(self.blur_sigma), GaussianNoise(self.noise_sigma), JPEG(self.jpeg_quality))
 
     def discriminator(self) -> nn.Module:
-        return Classifier([(self.discriminator_width * 2**level, 2) for level in range(4)], kernel=4)
+        convolutions = [(self.discriminator_width * 2**level, 2) for level in range(4)]
+        return initialised(Classifier(convolutions, kernel=4), self.initialisation)
 
     def baselines(self) -> dict[str, Restoration]:
         blur, noise = self.blur_sigma, self.noise_sigma

@@ -1,4 +1,4 @@
-"""`unet-denoiser`: salt and pepper."""
+"""`unet-denoiser`: salt-and-pepper noise."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -12,35 +12,35 @@ from gan_restore.degradations.noise import SaltAndPepper
 from gan_restore.networks.denoising_unet import DenoisingUNet
 from gan_restore.networks.discriminators import DenoisingDiscriminator
 from gan_restore.recipes.base import Recipe, Scale
-from gan_restore.recipes.shared import DOWNLOAD, IMPROVED, SMOKE
+from gan_restore.recipes.shared import IMPROVED, SMOKE
 
 
 @dataclass(frozen=True)
 class UnetDenoiser(Recipe):
-    """Salt and pepper on small faces, undone by a U-Net (FER2013, 48 x 48 enlarged to 128 x 128)."""
+    """Salt-and-pepper noise on faces, removed by a U-Net; without a discriminator at scale full, as published."""
 
     name: ClassVar[str] = "unet-denoiser"
     title: ClassVar[str] = "Salt-and-pepper denoiser"
-    get_data: ClassVar[str] = f"get FER2013 with `{DOWNLOAD} fer2013-csv`, then pass --data data/fer2013-csv"
+    data_sets: ClassVar[tuple[str, ...]] = ("fer2013-csv", "fer2013")
 
     density: float = 0.06
-    """Share of the pixels hit by noise."""
+    """Share of the pixels that the noise replaces, 0 to 1."""
     salt: float = 0.5
-    """Share of the hit pixels that become white; the others become black."""
+    """Share of the replaced pixels that become white; the others become black."""
     depth: int = 5
-    """Levels of the generator."""
+    """Levels of the U-Net; each but the first halves the resolution."""
     dropout: float = 0.2
     """Dropout in the generator's blocks."""
     mask_input: bool = False
-    """Show the generator where the impulses are and change nothing else."""
+    """Give the generator a mask of the noisy pixels, and let it change only those."""
     unshuffle: int = 1
-    """Fold blocks of this many pixels a side into channels, for speed."""
+    """Rearrange blocks of this many pixels a side into channels before the first convolution, for speed."""
 
     robustness: ClassVar = ("density", (0.02, 0.06, 0.12, 0.25, 0.4))
-    # docs/unet-denoiser.md has what each of these brings, as far as it was measured.
+    # docs/unet-denoiser.md measures what each of these options brings.
     improved: ClassVar[dict[str, Any]] = {**IMPROVED, "dropout": 0.0, "mask_input": True, "unshuffle": 2}
     scales: ClassVar[dict[Scale, dict[str, Any]]] = {
-        # photos, not enlarged faces: no grid to exploit, and more to learn from each crop
+        # without unshuffle: photos, unlike enlarged faces, have no regular grid that it could use
         "smoke": {
             **improved, **SMOKE, "unshuffle": 1, "depth": 3, "pixel_loss": "l1", "adversarial_weight": 1e-5,
         },
@@ -54,6 +54,11 @@ class UnetDenoiser(Recipe):
     def enlarge_to(self) -> int:
         """The published denoiser enlarges FER2013's 48 x 48 faces to 128 x 128."""
         return self.image_size
+
+    @property
+    def min_side(self) -> int:
+        """Images of any size; see `enlarge_to`."""
+        return 1
 
     def degradation(self) -> Degradation:
         return SaltAndPepper(self.density, self.salt)

@@ -71,8 +71,9 @@ def train(
     """
     if resume and overwrite:
         raise UserError("--resume continues a run and --overwrite starts again; choose one of them")
-    if recipe.data is not None:  # an absolute path, so that the run can be evaluated from any folder
-        recipe = dataclasses.replace(recipe, data=str(Path(recipe.data).resolve()))
+    if paths := recipe.local_paths():  # absolute, so that the run can be evaluated from any folder
+        absolute: dict[str, Any] = {name: str(Path(path).resolve()) for name, path in paths.items()}
+        recipe = dataclasses.replace(recipe, **absolute)
     out, compute = Path(out), compute or Compute()
     fabric = compute.fabric()
     with run_folder.locked(out, fabric):
@@ -232,7 +233,7 @@ class Trainer:
         return self.recipe.degradation()(clean, damage), clean
 
     def _set_learning_rates(self) -> None:
-        """Set the rates of this step. Each stage has its own rate and, with "cosine", its own decay to zero."""
+        """Set the rates of this step: "cosine" decays to zero in each stage, "step" to a tenth within the last."""
         recipe, start, end = self.recipe, 0, self.first_stage or self.total
         rate = recipe.learning_rate
         if self.first_stage and self.step >= self.first_stage:
@@ -240,6 +241,8 @@ class Trainer:
         decay = 1.0
         if recipe.lr_decay == "cosine":
             decay = 0.5 * (1 + math.cos(math.pi * (self.step - start) / (end - start)))
+        elif recipe.lr_decay == "step" and end == self.total and self.step >= (start + end) / 2:
+            decay = 0.1
         self.rate = rate * decay
         rates = {self.g_optimizer: rate, self.d_optimizer: recipe.discriminator_learning_rate or rate}
         for optimizer, own in rates.items():

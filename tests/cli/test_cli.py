@@ -50,7 +50,7 @@ def test_defaults_follow_the_scale(capsys) -> None:
     for scale, epochs in (("smoke", 6), ("full", 5)):
         assert main(["train", "unet-denoiser", f"--scale={scale}", "--help"]) == 0
         text = " ".join(capsys.readouterr().out.replace("│", " ").split())
-        assert f"--epochs INT Times that every image is seen. (default: {epochs})" in text
+        assert f"draws `crops_per_image` crops from every image. (default: {epochs})" in text
 
 
 def test_a_run_is_evaluated_and_resumed(run: Path, capsys) -> None:

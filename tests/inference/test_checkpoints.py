@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from support import tiny
 
@@ -18,6 +19,16 @@ def test_a_checkpoint_needs_nothing_else(tmp_path: Path) -> None:
     assert torch.equal(again(noisy), generator(noisy)) and not again.training
     assert its_recipe == tiny(density=0.1), "the path of somebody's data does not travel with the weights"
     assert facts == {"val_psnr": 30.5}
+
+
+def test_no_path_is_in_a_checkpoint(tmp_path: Path) -> None:
+    paths = {name: f"/somebody/s/{name}" for name in ("data", "overlays", "vgg_weights")}
+    recipe = tiny("pix2pix", **{**paths, "overlays": str(tmp_path)}, epochs=3)
+    assert recipe.local_paths().keys() == paths.keys()
+    checkpoints.save_generator(tmp_path / "a.safetensors", recipe.generator(), recipe)
+    with safe_open(tmp_path / "a.safetensors", "pt") as opened:
+        metadata = str(opened.metadata())
+    assert "/somebody" not in metadata and str(tmp_path) not in metadata and '"epochs": 3' in metadata
 
 
 def test_a_run_folder_knows_its_data(tmp_path: Path) -> None:

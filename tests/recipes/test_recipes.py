@@ -1,9 +1,12 @@
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
 from support import tiny
+from torch import nn
 
+from gan_restore.data.layouts import split_of
 from gan_restore.files import UserError
 from gan_restore.recipes.names import RECIPES, from_dict, get
 
@@ -30,7 +33,8 @@ PUBLISHED = {
         "batch_size": 8, "epochs": 50, "learning_rate": 2e-4, "beta1": 0.5, "image_size": 256, "square": 256,
         "width": 64, "levels": 8, "dropout": 0.5, "norm": "batch", "upsample": "transposed", "residual": False,
         "pixel_loss": "l1", "pixel_weight": 2 * 100.0, "adversarial": "bce", "adversarial_weight": 1.0,
-        "discriminator_width": 64, "lr_decay": "none", "ema": 0.0,
+        "discriminator_width": 64, "lr_decay": "none", "ema": 0.0, "augment": "flip", "jitter": 286 / 256,
+        "initialisation": "normal",
     },
     "resnet-gan": {
         "pixel_loss": "mse", "adversarial": "bce", "upsample": "transposed", "norm": "batch", "residual": False,
@@ -43,7 +47,7 @@ PUBLISHED = {
     "srgan": {
         "enlarge": 2, "width": 64, "blocks": 16, "kernel": 9, "norm": "batch", "upsample": "shuffle",
         "residual": False, "image_size": 96, "batch_size": 16, "learning_rate": 1e-4, "pixel_loss": "mse",
-        "adversarial_weight": 1e-3, "perceptual_weight": 1.0, "pixel_weight": 4.0, "pretrain_epochs": 80,
+        "adversarial_weight": 1e-3, "perceptual_weight": 1.0, "pixel_weight": 4.0, "lr_decay": "step",
         "factor": 2, "channel": "Y", "crop_border": 2,
     },
 }  # fmt: skip
@@ -72,13 +76,88 @@ def test_recipes_cannot_be_changed_only_replaced() -> None:
         (("unet-denoiser",), {"zzz": 3}, "no field 'zzz'; see"),
         (("srgan",), {"kernel": 4}, "kernel must be odd"),
         (("pix2pix",), {"image_size": 16}, "image_size must be at least 24"),
-        (("srgan",), {"pixel_weight": 0.0}, "pretrain_epochs 0"),
-        (("unet-denoiser", "full"), {"pixel_weight": 0.0}, "something to learn from"),
+        (("srgan",), {"pixel_weight": 0.0}, "pretrain_epochs to 0"),
+        (("unet-denoiser", "full"), {"pixel_weight": 0.0}, "no loss"),
     ],
 )
 def test_mistakes_are_named(arguments: tuple, changes: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         get(*arguments, **changes)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("pix2pix", {"pixel_loss": "l2"}, "pixel_loss must be one of mse, l1, not 'l2'$"),
+        ("pix2pix", {"adversarial": "BCE"}, "adversarial must be .*, not 'BCE'; did you mean bce"),
+        (
+            "pix2pix",
+            {"norm": "bacth"},
+            "norm must be one of batch, instance, none, not 'bacth'; did you mean batch",
+        ),
+        ("face-cgan", {"upsample": "rezise"}, "did you mean resize"),
+        ("srgan", {"width": "16"}, "width must be a whole number, not '16'"),
+        ("srgan", {"epochs": 2.5}, "epochs must be a whole number, not 2.5"),
+        ("srgan", {"epochs": True}, "epochs must be a whole number, not True"),
+        ("srgan", {"residual": 1}, "residual must be true or false, not 1"),
+        ("srgan", {"learning_rate": "fast"}, "learning_rate must be a number, not 'fast'"),
+        ("srgan", {"data": Path("photos")}, "data must be text or none"),
+    ],
+)
+def test_a_field_refuses_values_that_its_type_does_not_allow(name: str, changes: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        get(name, **changes)
+    with pytest.raises(UserError, match=message):
+        dataclasses.replace(get(name), **changes)
+
+
+def test_a_whole_number_stands_for_a_float() -> None:
+    assert get("pix2pix", pixel_weight=3).pixel_weight == 3
+
+
+def test_the_start_of_pix2pix_is_normal_at_full_only() -> None:
+    torch.manual_seed(0)
+    for name in ("pix2pix", "resnet-gan", "face-cgan"):
+        for scale, std in (("full", 0.02), ("smoke", None)):
+            recipe = get(name, scale)
+            for network in (recipe.generator(), recipe.discriminator()):
+                layer = max(
+                    (m for m in network.modules() if isinstance(m, nn.Conv2d)), key=lambda m: m.weight.numel()
+                )
+                assert (layer.weight.std().item() == pytest.approx(0.02, rel=0.02)) == (std is not None), name
+
+
+def test_pix2pix_enlarges_training_images_by_its_jitter(folder: Path) -> None:
+    recipe = tiny("pix2pix", "full", data=str(folder), square=32)
+    assert recipe.images("train").arrays[0].shape[:2] == (36, 36)
+    assert recipe.images("test").arrays[0].shape[:2] == (32, 32)
+
+
+def test_srgan_trains_the_steps_of_its_paper_on_div2k() -> None:
+    recipe = get("srgan", "full")
+    images = sum(split_of(f"{number:04}") != "val" for number in range(1, 801))
+    steps = images * recipe.crops_per_image // recipe.batch_size
+    assert recipe.pretrain_epochs * steps == pytest.approx(1e6, rel=0.002)
+    assert (recipe.epochs - recipe.pretrain_epochs) * steps == pytest.approx(2e5, rel=0.002)
+
+
+def test_a_checkpoint_of_an_earlier_version_is_read() -> None:
+    values = get("pix2pix", "full", epochs=3, top_hat_input=True).to_dict()
+    values["show_marks"] = values.pop("top_hat_input")  # its name then
+    for newer in ("jitter", "initialisation"):
+        del values[newer]
+    recipe = from_dict(values)
+    assert recipe == get("pix2pix", "full", epochs=3, top_hat_input=True, jitter=1.0, initialisation="default")
+
+
+@pytest.mark.parametrize(("name", "fits"), [("unet-denoiser", True), ("srgan", False), ("face-cgan", False)])
+def test_small_faces_are_enlarged_only_where_that_is_the_protocol(fer_csv: Path, name: str, fits: bool) -> None:
+    recipe = get(name, "full", data=str(fer_csv))
+    if fits:
+        assert len(recipe.images("train")) == 8
+    else:
+        with pytest.raises(UserError, match=r"48 x 48 pixels, Training/2; the shorter side must be at least"):
+            recipe.images("train")
 
 
 @pytest.mark.parametrize("scale", ["small", "full"])

@@ -45,6 +45,14 @@ def test_the_learning_rate_falls_as_a_cosine(tmp_path: Path) -> None:
     assert rates[0] == 1e-3 and rates[3] == pytest.approx(5e-4) and rates == sorted(rates, reverse=True)
 
 
+def test_a_step_divides_the_learning_rate_by_ten_halfway_through_the_last_stage(tmp_path: Path) -> None:
+    recipe = tiny(
+        "srgan", lr_decay="step", epochs=3, adversarial_learning_rate=0.0
+    )  # 3 steps an epoch, 1 + 2 epochs
+    rates = [row["lr"] for row in read_csv(training.train(recipe, tmp_path / "run") / "metrics.csv")]
+    assert rates == pytest.approx([1e-3] * 6 + [1e-4] * 3)
+
+
 def test_the_average_is_kept_and_not_the_last_network(tmp_path: Path) -> None:
     run = training.train(tiny(ema=0.5, epochs=1), tmp_path / "run")
     state, kept = load_state(run / "last.ckpt"), load_generator(run)[0].state_dict()
@@ -122,7 +130,7 @@ def test_pairs_of_the_data_set_are_used_as_they_are(tmp_path: Path, monkeypatch)
         write(tmp_path / "pairs" / "color" / f"{i}.png", clean)
         write(tmp_path / "pairs" / "gray" / f"{i}.png", 1 - clean)
     recipe = tiny("pix2pix", data=str(tmp_path / "pairs"), epochs=1)
-    with pytest.raises(UserError, match="holds pairs of one size"):
+    with pytest.raises(UserError, match="holds pairs of images of one size"):
         tiny("srgan", data=recipe.data).images("train")
     pair = make_pairs(recipe.images("train"), recipe)[0]
     assert pair.damage == "the data set's own pairs"

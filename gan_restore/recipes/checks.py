@@ -1,0 +1,69 @@
+"""Checks of a recipe's fields: their types, their allowed words and their ranges."""
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Iterable
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from gan_restore.files import UserError
+
+_SIZES = ("crops_per_image", "batch_size", "epochs", "width", "depth", "unshuffle", "discriminator_width", "kernel")
+_COUNTS = ("seed", "val_images", "square", "pretrain_epochs", "blocks", "down")
+_WEIGHTS = ("pixel_weight", "adversarial_weight", "perceptual_weight")
+_LIMITS: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(_SIZES, (1, math.inf)),
+    **dict.fromkeys(_COUNTS, (0, math.inf)),
+    **dict.fromkeys(_WEIGHTS, (0, 1e6)),
+    "learning_rate": (1e-12, 1),
+    "discriminator_learning_rate": (0, 1),
+    "adversarial_learning_rate": (0, 1),
+    "real_label": (0.5, 1),
+    "levels": (1, 8),
+    "beta1": (0, 0.9999),
+    "ema": (0, 0.999999),
+    "dropout": (0, 0.99),
+    "jitter": (1, 2),
+}
+_WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false", type(None): "none"}
+
+
+def check_fields(recipe: Any) -> None:
+    """Check every field of a dataclass against its type hint and the limits of its name.
+
+    Raises:
+        UserError: if a value has another type, is not one of the allowed words, or is out of range.
+    """
+    hints = get_type_hints(type(recipe))
+    for field in dataclasses.fields(recipe):
+        value = getattr(recipe, field.name)
+        _check_type(field.name, value, hints[field.name])
+        low, high = _LIMITS.get(field.name, (-math.inf, math.inf))
+        if field.name in _LIMITS and not low <= value <= high:
+            bounds = f"at least {low}" if high == math.inf else f"from {low} to {high}"
+            raise UserError(f"{field.name} must be {bounds}, not {value}")
+        if field.name == "kernel" and value % 2 == 0:
+            raise UserError(f"kernel must be odd, not {value}")
+
+
+def did_you_mean(word: Any, options: Iterable[str]) -> str:
+    """A question that names the most similar option, or an empty string if none is similar.
+
+    >>> did_you_mean("bacth", ["batch", "instance", "none"])
+    '; did you mean batch?'
+    """
+    near = difflib.get_close_matches(str(word).lower(), list(options), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _check_type(name: str, value: Any, hint: Any) -> None:
+    if get_origin(hint) is Literal:
+        words = get_args(hint)
+        if value not in words:
+            listed = ", ".join(words)
+            raise UserError(f"{name} must be one of {listed}, not {value!r}{did_you_mean(value, words)}")
+        return
+    kinds = get_args(hint) or (hint,)  # `str | None` allows two types
+    allowed = (*kinds, int) if float in kinds else kinds
+    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in kinds):  # True is an int too
+        raise UserError(f"{name} must be {' or '.join(_WORDS[kind] for kind in kinds)}, not {value!r}")
