@@ -1,28 +1,53 @@
-"""Files that appear whole or not at all, and the one error a user is meant to read."""
+"""Files that are written whole or not at all, and the error that is shown to the user without a traceback."""
 
 import csv
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 
 class UserError(Exception):
-    """Something only the user can mend: one line that says what is wrong, with what, and what to do next."""
+    """An error that the user can mend. The message is one line: what is wrong, with which file, what to do next.
+
+    Args:
+        message: The line. File names in it are made `printable`.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
+
+
+def printable(text: str | Path) -> str:
+    """Escape the bytes of file names that are not UTF-8, so that the text can be printed and written to files.
+
+    Python keeps such bytes as lone surrogates, which no encoder accepts.
+
+    Example:
+        >>> printable(os.fsdecode(b"caf\\xe9.png"))
+        'caf\\\\udce9.png'
+    """
+    return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 @contextmanager
 def writing(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` to write to; it becomes `path` only if the block succeeds.
+    """Give a temporary path beside `path` to write to. It becomes `path` only if the block succeeds.
 
-    Missing parent folders are made. A full disk, a missing right or a folder in the way raises `UserError`,
-    and leaves an older file of that name as it was.
+    Missing parent folders are made. If the block fails, an older file at `path` stays as it was.
+
+    Raises:
+        UserError: If the file cannot be written: the disk is full, a right is missing, or a folder is in the way.
 
     Example:
-        >>> with writing("runs/results.json") as part:
-        ...     part.write_text("[]")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "results.json"
+        ...     with writing(path) as part:
+        ...         _ = part.write_text("[]")
+        ...     path.read_text()
+        '[]'
     """
     path = Path(path)
     part = None
@@ -55,13 +80,21 @@ def writing(path: str | Path) -> Iterator[Path]:
 
 
 def write_json(path: str | Path, value: object) -> None:
-    """Write `value` to `path` as readable JSON, whole or not at all."""
+    """Write `value` to `path` as indented JSON, whole or not at all.
+
+    Raises:
+        UserError: If the file cannot be written.
+    """
     with writing(path) as part:
         part.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
 def read_json(path: str | Path) -> object:
-    """Read JSON from `path`; `UserError` if it is missing or not JSON."""
+    """Read JSON from `path`.
+
+    Raises:
+        UserError: If the file is missing or not JSON.
+    """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -70,19 +103,29 @@ def read_json(path: str | Path) -> object:
         raise UserError(f"{path} is not JSON: {error}") from None
 
 
-def write_csv(path: Path, rows: list[dict[str, float]]) -> None:
-    """Write rows as CSV; a column that a row lacks stays empty."""
+def write_csv(path: str | Path, rows: Sequence[Mapping[str, float]]) -> None:
+    """Write rows of numbers as CSV, whole or not at all. A column that a row lacks stays empty.
+
+    Raises:
+        UserError: If the file cannot be written.
+    """
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    with writing(path) as part, part.open("w", newline="") as file:
+    with writing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, columns)
         table.writeheader()
         table.writerows(rows)
 
 
 def read_csv(path: str | Path) -> list[dict[str, float]]:
-    """Read what `write_csv` wrote; empty cells are left out of their row."""
+    """Read what `write_csv` wrote. Empty cells are left out of their row.
+
+    Raises:
+        UserError: If the file is missing or holds anything but numbers below its header.
+    """
     try:
-        with Path(path).open(newline="") as file:
+        with Path(path).open(encoding="utf-8", newline="") as file:
             return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, TypeError, csv.Error) as error:
+        raise UserError(f"{path} is not a table of numbers: {error}") from None

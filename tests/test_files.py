@@ -1,10 +1,11 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from gan_restore.files import UserError, read_csv, read_json, write_csv, write_json, writing
+from gan_restore.files import UserError, printable, read_csv, read_json, write_csv, write_json, writing
 
 
 def test_a_failed_block_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
@@ -38,18 +39,7 @@ def test_csv_keeps_numbers_and_gaps(tmp_path: Path) -> None:
     assert read_csv(tmp_path / "m.csv") == rows
 
 
-@pytest.mark.parametrize(
-    "save",
-    [
-        "write_json(target, ['x' * 100_000])",
-        "save_state(target, {'step': 1, 'x': torch.zeros(100_000)})",
-        "save_generator(target, torch.nn.Linear(300, 300), recipes.get('unet-denoiser'))",
-        "write(target, torch.rand(1, 3, 200, 200))",
-    ],
-)
-def test_a_full_disk_is_a_user_error_and_leaves_nothing(tmp_path: Path, save: str) -> None:
-    """A limit on the size of files stands in for a full disk: the write fails half-way just the same."""
-    program = f"""
+FULL_DISK = """
 import resource, signal, sys, torch
 from pathlib import Path
 from gan_restore import recipes
@@ -59,12 +49,39 @@ from gan_restore.images import write
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
 target = Path(sys.argv[1]) / "file.png"
-try:
-    {save}
-except UserError as error:
-    print(error)
+for save in (
+    lambda: write_json(target, ["x" * 100_000]),
+    lambda: save_state(target, {"step": 1, "x": torch.zeros(100_000)}),
+    lambda: save_generator(target, torch.nn.Linear(300, 300), recipes.get("unet-denoiser")),
+    lambda: write(target, torch.rand(1, 3, 200, 200)),
+):
+    try:
+        save()
+    except UserError as error:
+        print(error)
 """
-    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True)
-    assert done.stdout.startswith("cannot write"), done.stderr
-    assert "file.png" in done.stdout and done.stdout.count("\n") == 1
+
+
+def test_a_full_disk_is_a_user_error_and_leaves_nothing(tmp_path: Path) -> None:
+    """A limit on the size of files stands in for a full disk: the write fails half-way just the same."""
+    done = subprocess.run([sys.executable, "-c", FULL_DISK, str(tmp_path)], capture_output=True, text=True)
+    told = done.stdout.splitlines()
+    assert len(told) == 4 and all(line.startswith(f"cannot write {tmp_path}/file.png: ") for line in told), (
+        done.stderr
+    )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_can_be_printed_whatever_the_file_is_called(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.json")
+    with pytest.raises(UserError, match=r"cannot read .*caf\\udce9\.json: No such file") as error:
+        read_json(tmp_path / name)
+    str(error.value).encode()
+    assert printable("naïve.png") == "naïve.png"
+
+
+def test_a_csv_of_words_is_refused(tmp_path: Path) -> None:
+    for text in ("a,b\n1,x\n", "a\n1,2\n"):
+        (tmp_path / "m.csv").write_text(text)
+        with pytest.raises(UserError, match=r"m\.csv is not a table of numbers"):
+            read_csv(tmp_path / "m.csv")
