@@ -1,35 +1,38 @@
-"""Train every recipe on real data, evaluate it beside the classical methods, and write one table.
+"""Train every recipe on real data and compare it with the classical methods on test images.
 
-    python benchmarks/results.py DATA --size cpu     # each at most half an hour on one core
+    python benchmarks/results.py DATA --size cpu     # each recipe takes at most half an hour on one core
     python benchmarks/results.py DATA --size small   # the scale `small`, for a GPU
+    python benchmarks/tables.py runs/results/cpu     # write the tables in docs/ from the results
 
-DATA holds fer2013.zip, faces/ (train/ and val/), bsd400/, cbsd68/ and set5/. A recipe whose run is finished is
-evaluated only; one that was stopped goes on.
+DATA is a folder that holds fer2013.zip, faces/ (with train/ and val/), bsd400/, cbsd68/ and set5/. A recipe whose
+run is finished is only evaluated; a run that was stopped is resumed. No test image takes part in training or in the
+choice of the best epoch.
 """
 
-import dataclasses
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
+import torch
 import tyro
 
-from gan_restore import evaluation, recipes, training
+from gan_restore import evaluation, training
 from gan_restore.cli.arguments import parse
 from gan_restore.files import UserError, read_csv, write_json
-from gan_restore.inference.checkpoints import LAST, METRICS, read_recipe
+from gan_restore.inference.checkpoints import LAST, METRICS
 from gan_restore.inference.devices import Compute
 from gan_restore.recipes.names import RECIPES
+from gan_restore.recipes.names import get as get_recipe
 
-# recipe -> (trained on, tested on, split of it)
+# recipe -> (trained on, tested on, split of the latter). The best epoch is chosen on `val` of the former.
 DATA = {
-    "unet-denoiser": ("fer2013.zip", "fer2013.zip", "val"),
-    "pix2pix": ("faces", "faces", "val"),
+    "unet-denoiser": ("fer2013.zip", "fer2013.zip", "test"),
+    "pix2pix": ("faces", "faces", "test"),
     "resnet-gan": ("bsd400", "cbsd68", "all"),
-    "face-cgan": ("faces", "faces", "val"),
+    "face-cgan": ("faces", "faces", "test"),
     "srgan": ("bsd400", "set5", "all"),
 }
-# In half an hour one core makes some thousand steps of a small network: what differs from `small`.
+# In half an hour one core computes a few thousand steps of a small network. These values differ from `small`.
 _FEW = {
     "learning_rate": 7e-4, "batch_size": 8, "crops_per_image": 2, "val_images": 20, "discriminator_width": 16,
     "ema": 0.99,
@@ -52,69 +55,58 @@ CPU: dict[str, dict[str, Any]] = {
 def run(
     data: tyro.conf.Positional[Path],
     size: Literal["cpu", "small"] = "cpu",
-    recipe_names: Annotated[tuple[str, ...], tyro.conf.arg(name="recipes")] = tuple(RECIPES),
+    recipes: tuple[str, ...] = tuple(RECIPES),
     out: Path = Path("runs/results"),
     seed: int = 0,
 ) -> None:
-    """Train and evaluate every recipe on real data.
+    """Train every recipe on real data and evaluate it on test images; the results go to OUT/SIZE/results.json.
 
-    Example: python benchmarks/results.py ../shared/data --size cpu --recipes srgan
+    Example: python benchmarks/results.py path/to/data --size cpu --recipes srgan
 
     Args:
         data: The folder of the data sets.
-        size: cpu takes smaller networks than the scale small.
-        recipe_names: Which recipes.
-        out: Where the runs and the table go.
-        seed: Where all randomness starts.
+        size: cpu uses smaller networks and shorter runs than the scale small.
+        recipes: Which recipes.
+        out: The folder for the runs and the results.
+        seed: The seed of all random draws.
     """
-    compute = Compute(precision="bf16-mixed" if size == "cpu" else "auto")
-    results = {}
-    for name in recipe_names:
+    compute = Compute(precision=fast_precision())
+    results: dict[str, Any] = {"scale": size, "seed": seed, **compute.environment(compute.fabric().device)}
+    results |= {"training": {}, "recipes": {}}
+    for name in recipes:
         trained_on, tested_on, split = DATA[name]
         changes = CPU[name] if size == "cpu" else {}
-        recipe = recipes.get(name, "small", data=str((data / trained_on).resolve()), seed=seed, **changes)
+        recipe = get_recipe(name, "small", data=str((data / trained_on).resolve()), seed=seed, **changes)
         folder = out / size / name
         training.train(recipe, folder, compute, resume=(folder / LAST).exists())
         rows = evaluation.evaluate_checkpoint(folder, str(data / tested_on), split, compute=compute)
         last = read_csv(folder / METRICS)[-1]
-        results[name] = {
-            "minutes": last["seconds"] / 60,
-            "steps": int(last["step"]),
+        results["training"][name] = {
+            "trained_on": trained_on,
+            "scale": "small",
             "changes": changes,
-            "recipe": dataclasses.asdict(read_recipe(folder)),
-            "rows": rows,
+            "steps": int(last["step"]),
+            "minutes": last["seconds"] / 60,
         }
+        results["recipes"][name] = rows
         print(f"\n{evaluation.as_text(rows)}\n")
         write_json(out / size / "results.json", results)
-        (out / size / "results.md").write_text("\n".join(as_markdown(*item) for item in results.items()))
-    print(f"The table: {out / size / 'results.md'}")
+    print(f"next: python benchmarks/tables.py {out / size}")
 
 
-def as_markdown(name: str, result: dict[str, Any]) -> str:
-    """A section for one recipe: how it was trained, and every restorer, the best last."""
-    recipe, rows = result["recipe"], sorted(result["rows"], key=lambda row: row["psnr"])
-    first = rows[0]
-    changes = ", ".join(f"{field} {value}" for field, value in result["changes"].items())
-    with_changes = f" but for {changes}" if changes else ""
-    lines = [
-        f"## {name}\n",
-        f"Trained on {Path(recipe['data']).name}: {result['steps']:,} steps, {result['minutes']:.0f} minutes, seed "
-        f"{recipe['seed']}, scale `small`{with_changes}. Measured on {first['n_images']} images of "
-        f"{first['data']}, {first['channel']}, range {first['range']}, "
-        f"{first['crop_border']} pixels of border left out. Damage: `{first['damage']}`.\n",
-        "| method | kind | PSNR (dB) | SSIM | MSE |",
-        "|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {row['method']} | {row['kind']} | {row['psnr']:.2f} | {row['ssim']:.4f} | {row['mse']:.2e} |"
-        for row in rows
-    ]
-    return "\n".join(lines) + "\n"
+def fast_precision() -> Literal["auto", "bf16-mixed"]:
+    """bfloat16 on a CPU that computes it in hardware, `auto` elsewhere: emulation takes several times longer.
+
+    x86 processors compute it with AVX512-BF16 or AMX.
+    """
+    capabilities = torch.cpu.get_capabilities()
+    in_hardware = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
+    return "bf16-mixed" if in_hardware and not torch.cuda.is_available() else "auto"
 
 
 if __name__ == "__main__":
     try:
-        parse(run, sys.argv[1:], "benchmarks/results.py")
+        parse(run, sys.argv[1:], "python benchmarks/results.py")
     except UserError as error:
         sys.exit(f"results.py: {error}")
     except KeyboardInterrupt:
