@@ -8,7 +8,7 @@ READY  := .venv/.ready
 $(shell test "$$(cat $(READY) 2>/dev/null)" = "$(CURDIR)" || rm -f $(READY))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup course test lint format lab lock clean
+.PHONY: help setup course test lint format lab tables lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ format: $(READY) ## correct style
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab --notebook-dir=. notebooks/00_start_here.ipynb
+
+tables: $(READY) ## write the tables in README.md and docs/ (RESULTS=folder of new results)
+	@$(BIN)/python benchmarks/tables.py $(if $(RESULTS),"$(RESULTS)")
 
 lock: $(READY) ## renew requirements.lock from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.11 --all-extras \

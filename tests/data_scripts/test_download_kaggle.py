@@ -489,3 +489,11 @@ def test_a_killed_extraction_is_never_trusted(script, user, tmp_path: Path) -> N
     assert cut, "no kill came while files were written"
     assert script.main(get) == 0
     assert len(list((tmp_path / "fer2013" / "train" / "happy").iterdir())) == 1500 + len(NUMBERS)
+
+
+def test_the_documentation_lists_every_data_set(script: ModuleType) -> None:
+    text = (ROOT / "docs" / "data_sets.md").read_text()
+    for name, kind in script.DATA_SETS.items():
+        line = next(line for line in text.splitlines() if line.startswith(f"| `{name}` | `{kind.address}` |"))
+        assert kind.licence.rstrip(")") in line
+        assert line.endswith(f"| {', '.join(f'`{recipe}`' for recipe in kind.recipes)} |")
