@@ -1,4 +1,6 @@
 # What `from gan_restore import ...` offers, for lazy_loader at run time and for type checkers.
+__version__: str
+
 from . import baselines as baselines
 from . import data as data
 from . import degradations as degradations

@@ -1,4 +1,4 @@
-"""The command line. Commands are imported when one runs, so that `--help` and `--version` answer at once."""
+"""The command line. A command is imported when it runs, so that `--help` and `--version` take no time."""
 
 import importlib
 import sys
@@ -10,13 +10,13 @@ from gan_restore.files import UserError
 USAGE = """\
 gan-restore: image restoration with GANs
 
-  gan-restore recipes                                 what can be trained
-  gan-restore train RECIPE [--scale smoke] ...        train one, into a run folder
-  gan-restore evaluate RUN_OR_CHECKPOINT ...          compare it with the classical methods
-  gan-restore restore PHOTO... --checkpoint FILE ...  restore your own photos
+  gan-restore recipes                                 list the recipes
+  gan-restore train RECIPE [--scale smoke] ...        train a recipe into a run folder
+  gan-restore evaluate RUN_OR_CHECKPOINT ...          compare a trained model with the classical methods
+  gan-restore restore PHOTO... --checkpoint FILE ...  restore photos with a trained model
   gan-restore course [--scale smoke] ...              run every notebook and make a page of the results
 
-`gan-restore COMMAND --help` shows options and an example."""
+`gan-restore COMMAND --help` shows the options and an example."""
 
 COMMANDS = {
     "recipes": "gan_restore.cli.list_recipes",
@@ -25,11 +25,18 @@ COMMANDS = {
     "restore": "gan_restore.cli.restore",
     "course": "gan_restore.cli.course",
 }
-"""Command -> the module that runs it, imported when it does."""
+"""The module of each command."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0, 2 for a mistake of the user's, 130 after Ctrl-C."""
+    """Run one command.
+
+    Args:
+        argv: the arguments after `gan-restore`; None takes those of the process.
+
+    Returns:
+        The exit code: 0, 2 for an error that the user can mend, 130 after Ctrl-C.
+    """
     args = list(sys.argv[1:] if argv is None else argv)
     try:
         if not args or args[0] in ("-h", "--help"):

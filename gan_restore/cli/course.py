@@ -1,4 +1,4 @@
-"""`gan-restore course`: run the notebooks headless."""
+"""`gan-restore course`: run every notebook without a browser."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,22 +17,22 @@ def main(args: list[str]) -> None:
     def run(
         scale: Scale = "smoke",
         recipes: Annotated[tuple[str, ...], tyro.conf.arg(metavar="RECIPE ...")] = tuple(RECIPES),
-        data: str | None = None,
+        data: Path | None = None,
         out: Path = Path("runs/course"),
         seed: int = 0,
         device: Device = "auto",
     ) -> None:
-        """Run every notebook headless and make a page of the results, OUT/SCALE/index.html.
+        """Run every notebook without a browser and make a page of the results, OUT/SCALE/index.html.
 
         Example: gan-restore course --scale smoke --recipes unet-denoiser
 
         Args:
             scale: smoke takes minutes on two CPU cores; small and full need data sets and a GPU.
-            recipes: Which recipes to train.
-            data: The data set, for small and full.
-            out: Where the folder of results goes.
-            seed: Where all randomness starts.
-            device: auto, cpu, cuda or mps.
+            recipes: Recipes to train and evaluate.
+            data: For small and full: the folder that holds their data sets by name, such as div2k.
+            out: Folder for the results.
+            seed: Seed of all random numbers.
+            device: Device to compute on; auto uses a GPU if there is one.
         """
         from gan_restore.course import run_course
 

@@ -118,7 +118,7 @@ def test_a_folder_of_photos_can_be_trained_on(folder: Path, tmp_path: Path) -> N
         (["restore", "--checkpoint", "RUN", "--out", "OUT"], "no photos given"),
         (["restore", "a/x.png", "b/x.png", "--checkpoint", "RUN", "--out", "OUT"], "same file name"),
         (["restore", "x.png", "--checkpoint", "RUN", "--out", "."], "would be overwritten|no such file"),
-        (["course", "--scale", "small"], "download_kaggle.py get fer2013-csv"),
+        (["course", "--scale", "small"], "download_kaggle.py get NAME` for each of fer2013-csv"),
         (["course", "--recipes", "unet"], "no recipe 'unet'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
