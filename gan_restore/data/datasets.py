@@ -1,12 +1,12 @@
-"""Images: where they come from, and how one is had as a tensor.
+"""Data sets: where images come from, and how one is read as a tensor.
 
-Whatever the source, a data set is an `Images`: a torch `Dataset` of uint8 tensors 3 x H x W, and of their damaged
-twins where the data set brings them. Three splits, `train`, `val` and `test`, never share an image: a data set's
-own splits are kept; where it has none, a hash of the file's name decides (see `layouts`).
+Every data set is an `Images`: a torch `Dataset` of uint8 tensors 3 x H x W, with the degraded images that belong to
+them if the data set has its own. The splits `train`, `val` and `test` never share a file: a data set's own splits
+are kept; where it has none, a hash of the file's name decides (see `layouts`).
 """
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -18,13 +18,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from gan_restore.data.cache import CachedImages, decode_once
+from gan_restore.data.cache import decode_once
 from gan_restore.data.fer2013 import read_fer2013
 from gan_restore.data.layouts import Split, find_items
-from gan_restore.files import UserError
+from gan_restore.data.store import CachedImages
+from gan_restore.files import UserError, printable
 from gan_restore.images import decode, enlarge_to, name_below, to_square, to_tensor
 
-# The photos that ship inside scikit-image. Both motorcycles show one scene, so they stay in one split.
+# The photos inside scikit-image. Both motorcycle photos show one scene, so they are in one split.
 BUNDLED = {
     "train": [
         "coffee.png", "hubble_deep_field.jpg", "ihc.png", "motorcycle_left.png", "motorcycle_right.png",
@@ -37,14 +38,16 @@ BUNDLED = {
 
 @dataclass
 class Images(Dataset):
-    """A set of images held as uint8 arrays (in memory or memory-mapped), decoded once.
+    """A set of images, decoded once and held as uint8 arrays in a memory map (or, if they are few, in memory).
+
+    Floats are made one image at a time, when it is asked for.
 
     Attributes:
-        arrays: H x W x 3 or H x W uint8, any size each.
-        names: one name an image, for tables and figures.
-        source: what to call this set where a result is printed.
-        unreadable: path -> reason, for files that were skipped because the caller asked for that.
-        degraded: the damaged images that belong to `arrays`, of the same sizes, if the data set has its own.
+        arrays: The clean images, uint8 H x W x 3 or H x W, of any sizes.
+        names: One name for each image, for tables and figures; bytes that are not UTF-8 are escaped.
+        source: Name of the set, for tables and figures.
+        unreadable: The reason for each file that `skip_unreadable` left out.
+        degraded: The degraded images that belong to `arrays`, of the same sizes, if the data set has its own.
     """
 
     arrays: Sequence[np.ndarray]
@@ -54,6 +57,7 @@ class Images(Dataset):
     degraded: Sequence[np.ndarray] | None = None
 
     def __len__(self) -> int:
+        """Number of clean images."""
         return len(self.arrays)
 
     def __getitem__(self, index: int) -> Tensor:
@@ -61,16 +65,25 @@ class Images(Dataset):
         return _planes(self.arrays[index])
 
     def clean(self, index: int, size: int = 0, crop: int = 0) -> Tensor:
-        """Clean image `index` as 1 x 3 x H x W in [0, 1], enlarged until its shorter side is `size`.
+        """Clean image `index` as a float32 batch of one.
 
-        With `crop`, only the central crop x crop pixels of a larger image.
+        Args:
+            index: Position of the image.
+            size: Images whose shorter side is smaller are enlarged to it (see `images.enlarge_to`).
+            crop: Largest height and width; more is cut off around the middle. 0 keeps all.
+
+        Returns:
+            1 x 3 x H x W in [0, 1].
         """
         return _prepare(self[index], size, crop)
 
     def pair(self, index: int, size: int = 0, crop: int = 0) -> tuple[Tensor, Tensor | None]:
-        """`clean`, and the damaged image prepared alike, or None where the data set has none of its own."""
-        damaged = None if self.degraded is None else _prepare(_planes(self.degraded[index]), size, crop)
-        return self.clean(index, size, crop), damaged
+        """The clean image, and the degraded image prepared in the same way (None if the data set has none).
+
+        Arguments and shapes are those of `clean`.
+        """
+        degraded = None if self.degraded is None else _prepare(_planes(self.degraded[index]), size, crop)
+        return self.clean(index, size, crop), degraded
 
     def sample(self, count: int, seed: int) -> "Images":
         """A random sample of `count` images without replacement, in the order of this set.
@@ -115,61 +128,70 @@ def _prepare(planes: Tensor, size: int, crop: int) -> Tensor:
 def load(
     path: str | Path | None, split: Split, *, square: int = 0, min_side: int = 0, skip_unreadable: bool = False
 ) -> Images:
-    """Open a split of a data set, whatever its form.
+    """Open a split of a data set. Images are decoded at the first call and cached (see `data.store`).
 
     Args:
         path: None for the photos inside scikit-image; `fer2013.csv`, alone or in a zip; a folder that holds
-            that csv; or any folder of images, in one of the layouts that `layouts` names or in none.
+            either; or any folder of images, in one of the layouts of `data.layouts` or in none.
         split: "train", "val", "test", or "all" of them.
-        square: cut the largest square out of the middle of every image and resize it to this side; 0 keeps
-            images as they are.
-        min_side: refuse the data set if the shorter side of an image has fewer pixels, before `square` resizes it.
-        skip_unreadable: leave out damaged files (they are listed in `unreadable`) instead of raising.
+        square: Side to which the largest square in the middle of every image is resized; 0 keeps images as they
+            are.
+        min_side: Refuse the data set if the shorter side of a file has fewer pixels.
+        skip_unreadable: Leave out damaged files (they are listed in `unreadable`) instead of raising.
 
     Raises:
-        UserError: if there is nothing there, a file is damaged, the split is empty, or the two images of a pair
-            differ in size.
+        UserError: If nothing is there, a file is damaged, an image is too small, the split is empty, the two images
+            of a pair differ in size, or the cache cannot be written.
 
     Example:
-        >>> photos = load(None, "train")
-        >>> faces = load("data/celeba", "val", square=128)
+        >>> photos = load(None, "test")
+        >>> photos.names
+        ['astronaut.png', 'chelsea.png', 'camera.png']
+        >>> photos.clean(0).shape
+        torch.Size([1, 3, 512, 512])
     """
     if split not in get_args(Split):
         raise UserError(f"no split '{split}'; choose one of {', '.join(get_args(Split))}")
     if path is None:
-        return _squared(_bundled(split), square, min_side)
-    path = Path(path)
+        return _bundled(split, square, min_side)
+    table = _fer2013_file(Path(path))
+    if table:
+        images = Images(*read_fer2013(table, split, square))
+    else:
+        images = _folder(Path(path), split, square, skip_unreadable)
+    _refuse_small(images, min_side)
+    return images
+
+
+def _fer2013_file(path: Path) -> Path | None:
+    """FER2013's csv or zip at `path`, or None for a folder of images."""
+    if path.is_dir():
+        return next((file for file in (path / "fer2013.csv", path / "fer2013.zip") if file.is_file()), None)
     if not path.exists():
         raise UserError(f"no such file or folder: {path}; check --data")
-    if path.is_dir():
-        for name in ("fer2013.csv", "fer2013.zip"):
-            if (path / name).is_file():
-                return _squared(Images(*read_fer2013(path / name, split)), square, min_side)
-        return _folder(path, split, square, min_side, skip_unreadable)
     if path.suffix.lower() in (".csv", ".zip"):
-        return _squared(Images(*read_fer2013(path, split)), square, min_side)
+        return path
     raise UserError(f"{path} is neither a folder, a csv nor a zip; give a folder of images or fer2013.csv")
 
 
-def _squared(images: Images, side: int, min_side: int) -> Images:
-    _refuse_small(images, [array.shape[1::-1] for array in images.arrays], min_side)
-    return replace(images, arrays=[to_square(array, side) for array in images.arrays]) if side else images
-
-
-def _refuse_small(images: Images, sizes: Iterable[tuple[int, ...]], min_side: int) -> None:
-    """Raise `UserError` for the first image whose shorter side is below `min_side`; sizes are (width, height)."""
-    for name, size in zip(images.names, sizes, strict=True):
-        if min(size) < min_side:
+def _refuse_small(images: Images, min_side: int) -> None:
+    """Raise `UserError` for the first image whose file has a shorter side below `min_side`."""
+    arrays = images.arrays
+    for i, name in enumerate(images.names if min_side else ()):
+        width, height = arrays.file_size(i) if isinstance(arrays, CachedImages) else arrays[i].shape[1::-1]
+        if min(width, height) < min_side:
             raise UserError(
-                f"{images.source} holds an image of {size[0]} x {size[1]} pixels, {name}; the shorter side must be "
+                f"{images.source} holds an image of {width} x {height} pixels, {name}; the shorter side must be "
                 f"at least {min_side}, because enlarged images would falsify the result: use larger ones"
             )
 
 
-def _bundled(split: Split) -> Images:
+def _bundled(split: Split, square: int, min_side: int) -> Images:
     names = [name for key in (BUNDLED if split == "all" else (split,)) for name in BUNDLED[key]]
     folder = Path(skimage.__file__).parent / "data"
-    return Images([_bundled_photo(folder / name) for name in names], names, "scikit-image photos")
+    images = Images([_bundled_photo(folder / name) for name in names], names, "scikit-image photos")
+    _refuse_small(images, min_side)
+    return replace(images, arrays=[to_square(photo, square) for photo in images.arrays]) if square else images
 
 
 @cache
@@ -177,7 +199,7 @@ def _bundled_photo(path: Path) -> np.ndarray:
     return decode(path)
 
 
-def _folder(folder: Path, split: Split, square: int, min_side: int, skip_unreadable: bool) -> Images:
+def _folder(folder: Path, split: Split, square: int, skip_unreadable: bool) -> Images:
     items = [item for item in find_items(folder) if split in ("all", item.split)]
     if not items:
         raise UserError(
@@ -192,24 +214,25 @@ def _folder(folder: Path, split: Split, square: int, min_side: int, skip_unreada
     items = [item for item in items if item.clean in place and (item.degraded is None or item.degraded in place)]
     if not items:
         raise UserError(f"none of the {len(paths)} images in {folder} can be read")
-    names = [name_below(folder, item.clean) for item in items]
-    clean = [place[item.clean] for item in items]
-    images = Images(store.take(clean), names, folder.name, unreadable)
-    _refuse_small(images, (store.file_size(i) for i in clean), min_side)
-    if items[0].degraded is None:
-        return images
-    degraded = [place[item.degraded] for item in items]
-    for item, ours, theirs in zip(items, clean, degraded, strict=True):
-        sizes = [" x ".join(map(str, store.file_size(i))) for i in (ours, theirs)]
+    names, source = [printable(name_below(folder, item.clean)) for item in items], printable(folder.name)
+    clean = store.take([place[item.clean] for item in items])
+    # Either every image of a data set has a degraded one, or none has.
+    partners = [item.degraded for item in items if item.degraded is not None]
+    if not partners:
+        return Images(clean, names, source, unreadable)
+    degraded = store.take([place[path] for path in partners])
+    for i, (item, partner) in enumerate(zip(items, partners, strict=True)):
+        sizes = [" x ".join(map(str, side.file_size(i))) for side in (clean, degraded)]
         if sizes[0] != sizes[1]:
             raise UserError(
-                f"the two images of a pair differ in size: {item.clean} has {sizes[0]} and {item.degraded} "
+                f"the two images of a pair differ in size: {item.clean} has {sizes[0]} and {partner} "
                 f"{sizes[1]} pixels; make them equal or remove both"
             )
-    return replace(images, degraded=store.take(degraded))
+    return Images(clean, names, source, unreadable, degraded)
 
 
 def _report(unreadable: dict[Path, str], count: int, skip: bool) -> None:
+    """Refuse unreadable files, or say on stderr that they are left out."""
     if not unreadable:
         return
     if not skip:
@@ -218,4 +241,4 @@ def _report(unreadable: dict[Path, str], count: int, skip: bool) -> None:
             f"{reason} ({len(unreadable)} of {count} images unreadable); remove the file or pass --skip-unreadable"
         )
     first = next(iter(unreadable))
-    print(f"skipped {len(unreadable)} of {count} images, unreadable; first: {first}", file=sys.stderr)
+    print(f"skipped {len(unreadable)} of {count} images, unreadable; first: {printable(first)}", file=sys.stderr)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from tqdm.auto import tqdm
 
-from gan_restore.data import cache
+from gan_restore.data import cache, store
 from gan_restore.data.cache import decode_once
 from gan_restore.data.datasets import load
 from gan_restore.files import UserError
@@ -73,7 +73,7 @@ def holds_what_a_fresh_decode_gives(folder: Path, square: int = 0) -> bool:
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_a_build_killed_at_ten_moments_is_never_trusted_wrongly(folder: Path, monkeypatch) -> None:
-    monkeypatch.setattr(cache, "_SAVE_EVERY", 0.03)  # so that kills leave half a store, too
+    monkeypatch.setattr(store, "_SAVE_EVERY", 0.03)  # so that kills leave half a store, too
     moments, cut, square = random.Random(0), 0, 24
     for i in range(120):
         shutil.copy(folder / f"photo_{i % 30:02d}.png", folder / f"more_{i}.png")
