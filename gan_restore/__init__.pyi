@@ -31,9 +31,9 @@ from .degradations import ScratchOverlay as ScratchOverlay
 from .degradations import seeded as seeded
 from .evaluation import Method as Method
 from .evaluation import Pair as Pair
+from .evaluation import Pairs as Pairs
 from .evaluation import best as best
 from .evaluation import evaluate as evaluate
-from .evaluation import make_pairs as make_pairs
 from .evaluation import methods as methods
 from .files import UserError as UserError
 from .files import read_csv as read_csv

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -24,9 +25,7 @@ def save_figure(figure: Figure, path: str | Path) -> Figure:
     return figure
 
 
-def new_figure(
-    rows: int, columns: int, width: float, height: float, **options: object
-) -> tuple[Figure, np.ndarray]:
+def new_figure(rows: int, columns: int, width: float, height: float, **options: Any) -> tuple[Figure, np.ndarray]:
     """A figure of rows x columns panels, each about width x height inches, and its axes (always 2-D).
 
     Pyplot forgets it at once: a notebook shows it when a cell ends with it, and only then.
@@ -213,6 +212,30 @@ def perception_distortion_plane(
     axis.set_ylabel("distance of textures: lower looks more real")
     axis.grid(alpha=0.3)
     figure.suptitle(title, fontsize=12)
+    return figure
+
+
+def robustness_curves(
+    sweep: Mapping[str, Sequence[float]], values: Sequence[float], setting: str, trained_on: float, title: str = ""
+) -> Figure:
+    """PSNR of several methods over one setting of the damage, such as `evaluation.robustness_sweep` measures it.
+
+    Args:
+        sweep: name of the method -> PSNR in dB, one for each of `values`.
+        values: what the setting was set to.
+        setting: its name.
+        trained_on: its value in training, marked by a vertical line.
+        title: the figure's title.
+    """
+    figure, axes = new_figure(1, 1, 6.5, 3.4)
+    axis = axes[0, 0]
+    for name, line in sweep.items():
+        axis.plot(values, line, marker="o", label=name)
+    axis.axvline(trained_on, color="gray", linestyle=":", label="trained on")
+    axis.set_xlabel(setting)
+    axis.set_ylabel("PSNR (dB)")
+    axis.legend(fontsize=8)
+    figure.suptitle(title or "Away from what it was trained on", fontsize=12)
     return figure
 
 

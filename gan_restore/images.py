@@ -320,23 +320,3 @@ def to_square(image: np.ndarray, side: int) -> np.ndarray:
     top, left = (height - short) // 2, (width - short) // 2
     middle = Image.fromarray(image[top : top + short, left : left + short])
     return np.array(middle.resize((side, side), Image.Resampling.BICUBIC))
-
-
-def group_by_shape(images: list[Tensor], pixels: int = 2**20) -> Iterator[tuple[list[int], Tensor]]:
-    """Group single images of equal shape into batches of at most 16.
-
-    Args:
-        images: Images 1 x C x H x W.
-        pixels: Most pixels of a batch, summed over its images; a larger image is a batch of its own.
-
-    Yields:
-        The positions of the images in the list, and the batch N x C x H x W.
-    """
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for position, image in enumerate(images):
-        groups.setdefault(tuple(image.shape), []).append(position)
-    for (*_, height, width), positions in groups.items():
-        batch_size = min(16, max(1, pixels // (height * width)))
-        for start in range(0, len(positions), batch_size):
-            chunk = positions[start : start + batch_size]
-            yield chunk, torch.cat([images[i] for i in chunk])

@@ -1,11 +1,16 @@
-"""Helpers that the tests share: odd sizes, a tiny recipe, comparison of weights."""
+"""Helpers that the tests share: odd sizes, tiny recipes and data sets, comparison of weights."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 
 from gan_restore import recipes
+from gan_restore.data.datasets import Images
 from gan_restore.recipes.base import Recipe, Scale
+from gan_restore.recipes.unet_denoiser import UnetDenoiser
 
 ODD = [(37, 31), (64, 48), (16, 90)]  # sizes that no network likes
 
@@ -36,3 +41,55 @@ def same_weights(a: Path, b: Path) -> bool:
 
     first, second = load_file(a), load_file(b)
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def noise_images(*sizes: tuple[int, int], **options: object) -> Images:
+    """A data set of random images, height x width each."""
+    rng = np.random.default_rng(0)
+    arrays = [rng.integers(0, 200, (*size, 3), dtype=np.uint8) for size in sizes]
+    return Images(arrays, [str(i) for i in range(len(sizes))], "noise", **options)
+
+
+@dataclass(frozen=True)
+class Halved(UnetDenoiser):
+    """Super-resolution without a network: the degraded image has half the side; measured on Y."""
+
+    factor, enlarge_to, channel, crop_border, input_name = 2, 0, "Y", 2, "nearest"
+
+    def degradation(self):
+        return lambda clean, generator: F.avg_pool2d(clean, 2)
+
+    def as_input(self, degraded):
+        return F.interpolate(degraded, scale_factor=2)
+
+    def baselines(self):
+        return {"bilinear": lambda x: F.interpolate(x, scale_factor=2, mode="bilinear")}
+
+
+class Dot:
+    """One white block instead of scratches. The seed decides its place."""
+
+    def with_mask(self, clean, generator):
+        mask = torch.zeros_like(clean[:, :1])
+        top = int(torch.randint(clean.shape[-2] - 4, (), generator=generator))
+        mask[..., top : top + 4, 3:7] = 1
+        return torch.where(mask > 0, 1.0, clean), mask
+
+    def __call__(self, clean, generator):
+        return self.with_mask(clean, generator)[0]
+
+
+@dataclass(frozen=True)
+class Dotted(UnetDenoiser):
+    """Damage whose mask is known: `Dot`."""
+
+    enlarge_to = 0
+
+    def degradation(self):
+        return Dot()
+
+    def baselines(self):
+        return {"unchanged": lambda degraded: degraded}
+
+    def oracles(self):
+        return {"gray where damaged": lambda degraded, mask: torch.where(mask > 0, 0.5, degraded)}

@@ -18,7 +18,6 @@ from gan_restore.images import (
     Photo,
     decode,
     enlarge_to,
-    group_by_shape,
     list_images,
     read,
     read_photo,
@@ -116,12 +115,6 @@ def test_enlarging_matches_pillow() -> None:
     )
     assert np.abs(ours - pillow).max() <= 1
     assert torch.equal(enlarge_to(to_tensor(face), 48), to_tensor(face))
-
-
-def test_by_shape_gives_every_image_once() -> None:
-    images = [torch.rand(1, 3, 4 + i % 2, 4) for i in range(7)]
-    seen = {i: batch[k] for positions, batch in group_by_shape(images, 2) for k, i in enumerate(positions)}
-    assert sorted(seen) == list(range(7)) and all(torch.equal(seen[i], images[i][0]) for i in seen)
 
 
 def encoded(suffix: str, **options: object) -> bytes:

@@ -1,34 +1,28 @@
 """Evaluation: methods x test images -> one table."""
 
-from gan_restore.evaluation.pairs import Channel, Oracle, Pair, make_pairs, restore_all, score
-from gan_restore.evaluation.table import (
-    TITLES,
-    Kind,
-    Method,
-    Row,
-    as_text,
-    best,
-    evaluate,
-    evaluate_checkpoint,
-    methods,
-    trained,
-)
+from gan_restore.evaluation.pairs import Channel, Pair, Pairs, measure, score
+from gan_restore.evaluation.report import as_text, notes, protocol
+from gan_restore.evaluation.robustness import robustness_sweep
+from gan_restore.evaluation.table import TITLES, Kind, Method, Row, best, evaluate, methods
+from gan_restore.evaluation.trained import evaluate_checkpoint, trained
 
 __all__ = [
     "TITLES",
     "Channel",
     "Kind",
     "Method",
-    "Oracle",
     "Pair",
+    "Pairs",
     "Row",
     "as_text",
     "best",
     "evaluate",
     "evaluate_checkpoint",
-    "make_pairs",
+    "measure",
     "methods",
-    "restore_all",
+    "notes",
+    "protocol",
+    "robustness_sweep",
     "score",
     "trained",
 ]

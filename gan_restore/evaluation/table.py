@@ -1,30 +1,22 @@
-"""Methods x test images -> one table. Learned or classical, every method sees the same damage."""
+"""Methods x test images -> one table. Every method, classical or learned, restores the same degraded images."""
 
-import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 import torch
 from torch import Tensor
+from tqdm.auto import tqdm
 
-from gan_restore.baselines.base import Restoration
-from gan_restore.data.layouts import Split
-from gan_restore.evaluation.pairs import Oracle, Pair, make_pairs, restore_all, score
+from gan_restore.evaluation.pairs import Pair, batches, score
 from gan_restore.files import UserError
-from gan_restore.inference.checkpoints import PRETRAINED, load_generator
-from gan_restore.inference.devices import Compute
-from gan_restore.inference.restorer import Restorer
-from gan_restore.metrics.fidelity import NORMALISED_PSNR_CAP, estimated_mos, mean_shift, normalised_psnr
+from gan_restore.inference.checkpoints import BEST
+from gan_restore.metrics.fidelity import METRICS, estimated_mos, mean_shift, normalised_psnr
 from gan_restore.recipes.base import Recipe
 
 Kind = Literal["input", "classical", "learned", "oracle"]
-
-
-Row = dict[str, Any]
-
 
 TITLES: dict[Kind, str] = {
     "input": "input",
@@ -32,165 +24,214 @@ TITLES: dict[Kind, str] = {
     "learned": "learned",
     "oracle": "oracle: knows the mask",
 }
-"""What a kind is called in a table; an oracle is told what no real photo tells, so it competes with nobody."""
+"""What a kind is called in tables. An oracle uses the true mask of the damage, unknown for real photos."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """A restorer with the name and kind that it has in tables and figures.
+    """A way to restore images, with its name and kind in tables and figures: one row.
 
-    An oracle's `restore` takes (degraded, mask), every other one (degraded).
+    Attributes:
+        name: unique within a table.
+        kind: the degraded input, a classical method, a trained network, or an oracle.
+        restore: degraded -> restored; of an oracle, (degraded, mask) -> restored.
+        checkpoint: the file name of a trained network's weights.
+        note: what a reader must know about this method's scores, such as the images that chose its weights.
     """
 
     name: str
     kind: Kind
-    restore: Restoration | Oracle
+    restore: Callable[..., Tensor]
+    checkpoint: str = ""
+    note: str = ""
+
+    def __call__(self, pair: Pair) -> Tensor:
+        """The restored images, N x 3 x H x W in [0, 1], on the CPU."""
+        inputs = (pair.degraded, pair.mask) if self.kind == "oracle" else (pair.degraded,)
+        return self.restore(*inputs).cpu()
+
+
+class Row(TypedDict):
+    """One row of the table. Scores are means over images, by the recipe's protocol (channel, border, range)."""
+
+    method: str
+    kind: Kind
+    data: str
+    """Name and split of the test images."""
+    n_images: int
+    sizes: str
+    """Width x height of the clean images in pixels, the smallest and the largest."""
+    preparation: str
+    """What was done to the clean images before they were degraded and measured."""
+    psnr: float
+    """In dB: the mean of the images' PSNRs, not the PSNR of the mean error."""
+    ssim: float
+    mse: float
+    normalised_psnr: float
+    estimated_mos: float
+    mean_shift: list[float]
+    """Restored - clean, mean of R, G and B over the whole image in 1/255. Luma hides a colour cast."""
+    extra: dict[str, float]
+    """Scores of the metrics that the caller added, on the whole image in RGB."""
+    per_image: dict[str, list[float]]
+    """psnr, ssim and mse of each image, in the order of the test images."""
+    channel: str
+    crop_border: int
+    range: str
+    damage: str
+    seed: int
+    seconds_per_image: float
+    checkpoint: str
+    """File name of a trained network's weights, or empty."""
+    note: str
+    """What else a reader must know about these scores, or empty."""
 
 
 def methods(recipe: Recipe, pairs: Sequence[Pair] = ()) -> list[Method]:
-    """The degraded input and every classical restorer for this damage.
+    """The degraded input and every classical method for a recipe's damage.
 
     Args:
-        pairs: with these, the oracles are included too, if the damage of every pair is known.
+        recipe: the recipe.
+        pairs: test images. If their masks are known, the recipe's oracles are included too.
+
+    Example:
+        >>> from gan_restore import recipes
+        >>> [method.name for method in methods(recipes.get("srgan", "smoke"))]
+        ['bicubic enlargement', 'Lanczos', 'back-projection']
     """
-    rows = [Method(recipe.input_name, "input", recipe.as_input)]
-    rows += [Method(name, "classical", restore) for name, restore in recipe.baselines().items()]
-    if pairs and all(pair.mask is not None for pair in pairs):
-        rows += [Method(name, "oracle", restore) for name, restore in recipe.oracles().items()]
-    return rows
+    found = [Method(recipe.input_name, "input", recipe.as_input)]
+    found += [Method(name, "classical", restore) for name, restore in recipe.baselines().items()]
+    if pairs and pairs[0].mask is not None:
+        found += [Method(name, "oracle", restore) for name, restore in recipe.oracles().items()]
+    return found
 
 
+@torch.no_grad()
 def evaluate(
     methods: Sequence[Method],
     pairs: Sequence[Pair],
     recipe: Recipe,
     data: str,
-    keep: Callable[[str, list[Tensor]], None] | None = None,
+    extra: Mapping[str, Callable[[Tensor, Tensor], Tensor]] | None = None,
 ) -> list[Row]:
-    """Run every restorer over every pair; one row each, means over images.
+    """Restore every pair by every method and score it: one row a method.
 
-    PSNR is the mean of the images' PSNRs; that of the mean error is -10 log10(mse). PSNR, SSIM and MSE follow
-    the recipe's protocol (channel, cropped border, range [0, 1]); the mean shift is always that of the whole
-    image in RGB, since luma hides a colour cast.
+    Pairs are taken one after the other (small ones in batches) and only their scores are kept, so memory does not
+    grow with the number of images.
 
     Args:
+        methods: the rows, in their order.
+        pairs: the test images.
+        recipe: the protocol: channel and cropped border.
         data: what to call the test images in the table.
-        keep: is given each restorer's name and restored images, for figures.
+        extra: further metrics (restored, clean) -> N values, such as `texture_distance`.
 
-    Returns:
-        Rows with restorer, kind, data, n_images, psnr (dB), ssim, mse, normalised_psnr, estimated_mos,
-        mean_shift (of R, G and B, in 1/255), channel, crop_border, range, damage, seed and seconds_per_image.
+    Raises:
+        UserError: if there are no pairs.
 
     Example:
-        >>> pairs = make_pairs(recipe.images("test"), recipe)
-        >>> evaluate(methods(recipe, pairs), pairs, recipe, "test photos")
+        >>> from gan_restore import recipes
+        >>> from gan_restore.evaluation import Pairs
+        >>> recipe = recipes.get("unet-denoiser", "smoke")
+        >>> pairs = Pairs(recipe.images("test"), recipe, crop=32)
+        >>> rows = evaluate(methods(recipe)[:2], pairs, recipe, "photos")
+        >>> [(row["method"], row["n_images"]) for row in rows]
+        [('degraded input', 3), ('median 3x3', 3)]
     """
     if not pairs:
         raise UserError("no test images to evaluate on")
-    inputs = score(restore_all(recipe.as_input, pairs), pairs, recipe.crop_border, recipe.channel)
+    scores = [_Scores(len(pairs)) for _ in methods]
+    sizes: set[tuple[int, int]] = set()
+    damage = ""
+    with tqdm(total=len(pairs), desc="evaluate", unit="image", leave=False) as progress:
+        for positions, batch in batches(pairs):
+            sizes.add((batch.clean.shape[-1], batch.clean.shape[-2]))
+            damage = damage or batch.damage
+            input_psnr = _score(recipe.as_input(batch.degraded), batch.clean, recipe)["psnr"]
+            for method, own in zip(methods, scores, strict=True):
+                progress.set_postfix_str(method.name)
+                started = time.perf_counter()
+                restored = method(batch)
+                own.seconds += time.perf_counter() - started
+                values = _score(restored, batch.clean, recipe)
+                values["normalised_psnr"] = normalised_psnr(values["psnr"], input_psnr)
+                values["estimated_mos"] = estimated_mos(values["psnr"])
+                values["mean_shift"] = mean_shift(restored, batch.clean)
+                values |= {name: metric(restored, batch.clean) for name, metric in (extra or {}).items()}
+                own.add(positions, values)
+            progress.update(len(positions))
     rows = []
-    for method in methods:
-        started = time.perf_counter()
-        oracle = method.kind == "oracle"
-        restored = restore_all(method.restore, pairs, method.name, with_mask=oracle)
-        seconds = time.perf_counter() - started
-        if keep:
-            keep(method.name, restored)
-        rows.append(
-            {"method": method.name, "kind": method.kind, "data": data, "n_images": len(pairs)}
-            | _means(restored, pairs, recipe, torch.tensor(inputs["psnr"]))
-            | {"channel": recipe.channel, "crop_border": recipe.crop_border, "range": "[0, 1]"}
-            | {"damage": pairs[0].damage, "seed": recipe.seed}
-            | {"seconds_per_image": seconds / len(pairs)}
-        )
+    for method, own in zip(methods, scores, strict=True):
+        row: Row = {
+            "method": method.name,
+            "kind": method.kind,
+            "data": data,
+            "n_images": len(pairs),
+            "sizes": _range_of(sizes),
+            "preparation": recipe.preparation,
+            "psnr": own.mean("psnr"),
+            "ssim": own.mean("ssim"),
+            "mse": own.mean("mse"),
+            "normalised_psnr": own.mean("normalised_psnr"),
+            "estimated_mos": own.mean("estimated_mos"),
+            "mean_shift": torch.tensor(own.values["mean_shift"], dtype=torch.float64).mean(0).tolist(),
+            "extra": {name: own.mean(name) for name in extra or {}},
+            "per_image": {name: own.values[name] for name in METRICS},
+            "channel": recipe.channel,
+            "crop_border": recipe.crop_border,
+            "range": "[0, 1]",
+            "damage": damage,
+            "seed": recipe.seed,
+            "seconds_per_image": own.seconds / len(pairs),
+            "checkpoint": method.checkpoint,
+            "note": method.note,
+        }
+        rows.append(row)
     return rows
 
 
-def _means(restored: Sequence[Tensor], pairs: Sequence[Pair], recipe: Recipe, input_psnr: Tensor) -> Row:
-    scores = score(restored, pairs, recipe.crop_border, recipe.channel)
-    own_psnr = torch.tensor(scores["psnr"])
-    shifts = [mean_shift(image, pair.clean) for image, pair in zip(restored, pairs, strict=True)]
-    return {name: sum(values) / len(values) for name, values in scores.items()} | {
-        "normalised_psnr": normalised_psnr(own_psnr, input_psnr).mean().item(),
-        "estimated_mos": estimated_mos(own_psnr).float().mean().item(),
-        "mean_shift": torch.cat(shifts).mean(0).tolist(),
-    }
+class _Scores:
+    """The scores of one method, image by image, and the seconds it took."""
+
+    def __init__(self, n_images: int) -> None:
+        self.values: dict[str, list] = defaultdict(lambda: [0.0] * n_images)
+        self.seconds = 0.0
+
+    def add(self, positions: list[int], values: dict[str, Tensor]) -> None:
+        for name, own in values.items():
+            for position, value in zip(positions, own.tolist(), strict=True):
+                self.values[name][position] = value
+
+    def mean(self, name: str) -> float:
+        return sum(self.values[name]) / len(self.values[name])
+
+
+def _score(restored: Tensor, clean: Tensor, recipe: Recipe) -> dict[str, Tensor]:
+    return score(restored, clean, recipe.crop_border, recipe.channel)
+
+
+def _range_of(sizes: set[tuple[int, int]]) -> str:
+    by_area = sorted(sizes, key=lambda size: (size[0] * size[1], size))
+    smallest, largest = (f"{width} x {height}" for width, height in (by_area[0], by_area[-1]))
+    return smallest if len(sizes) == 1 else f"{smallest} to {largest}"
 
 
 def best(rows: Sequence[Row], kind: Kind) -> Row:
-    """The row of the highest PSNR among those of one kind.
+    """The row that stands for a kind: of the trained networks the one in `best.safetensors`, else the highest PSNR.
+
+    A run of two stages also has the network of its first stage in the table, usually with the higher PSNR. It is
+    not the run's result.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: if there is no row of this kind.
 
     Example:
-        >>> best(rows, "learned")["psnr"] - best(rows, "classical")["psnr"]
+        >>> rows = [{"method": "median", "kind": "classical", "psnr": 30.0}]
+        >>> best(rows, "classical")["method"]
+        'median'
     """
-    return max((row for row in rows if row["kind"] == kind), key=lambda row: row["psnr"])
-
-
-def trained(path: str | Path, compute: Compute | None = None) -> list[Method]:
-    """The generator of a checkpoint or run folder; of a run of two stages, that of the first stage before it.
-
-    Raises:
-        UserError: if there is no checkpoint.
-
-    Example:
-        >>> evaluate(methods(recipe, pairs) + trained("runs/srgan-smoke"), pairs, recipe, "test photos")
-    """
-    generator, recipe, _ = load_generator(path)
-    rows = [Method(recipe.name, "learned", Restorer(generator, compute))]
-    if (Path(path) / PRETRAINED).is_file():
-        first = Restorer(load_generator(Path(path) / PRETRAINED)[0], compute)
-        rows.insert(0, Method(f"{recipe.name}, pixel loss only", "learned", first))
-    return rows
-
-
-def evaluate_checkpoint(
-    path: str | Path,
-    data: str | None = None,
-    split: Split = "test",
-    limit: int = 0,
-    compute: Compute | None = None,
-    *,
-    skip_unreadable: bool = False,
-) -> list[Row]:
-    """The table for a checkpoint or run folder, on `data` or what the run was trained on.
-
-    Raises:
-        UserError: if the checkpoint or the data cannot be read.
-    """
-    _, recipe, facts = load_generator(path)
-    recipe = dataclasses.replace(recipe, data=data or recipe.data)
-    if recipe.data is None and facts.get("own_data"):
-        raise UserError(f"{path} was trained on a data set of its own; name the images to evaluate on by --data")
-    if limit < 0:
-        raise UserError(f"limit must be at least 0, not {limit}")
-    images = recipe.images(split, skip_unreadable=skip_unreadable)
-    pairs = make_pairs(images, recipe, limit)
-    return evaluate(methods(recipe, pairs) + trained(path, compute), pairs, recipe, f"{images.source} ({split})")
-
-
-def as_text(rows: Sequence[Row]) -> str:
-    """The rows as an aligned text table, best PSNR last, and the protocol below it."""
-    rows = sorted(rows, key=lambda row: row["psnr"])
-    width = max(len(row["method"]) for row in rows)
-    kind_width = max(len(TITLES[row["kind"]]) for row in rows)
-    lines = [
-        f"{'method':{width}}  {'kind':{kind_width}}  PSNR dB     SSIM       MSE  /input  MOS*"
-        "  shift R,   G,   B  s/image"
-    ]
-    lines += [
-        f"{row['method']:{width}}  {TITLES[row['kind']]:{kind_width}}  {row['psnr']:7.2f}  {row['ssim']:7.5f}"
-        f"  {row['mse']:.2e}  {row['normalised_psnr']:6.3f}  {row['estimated_mos']:4.2f}"
-        f"    {' '.join(format(shift, '+5.1f') for shift in row['mean_shift'])}  {row['seconds_per_image']:7.3f}"
-        for row in rows
-    ]
-    first = rows[0]
-    lines += [
-        f"{first['n_images']} images: {first['data']}; {first['channel']}, range {first['range']}, "
-        f"{first['crop_border']} pixels of border left out; {first['damage']}",
-        f"/input: PSNR over that of the input (at most {NORMALISED_PSNR_CAP:g}); MOS*: opinion estimated from "
-        "PSNR, 1 to 5, nobody was asked; shift: mean of restored - clean in 1/255, RGB, whole image",
-    ]
-    return "\n".join(lines)
+    found = [row for row in rows if row["kind"] == kind]
+    if not found:
+        raise ValueError(f"no row of kind '{kind}'")
+    results = [row for row in found if row.get("checkpoint") == BEST]
+    return max(results or found, key=lambda row: row["psnr"])

@@ -8,11 +8,14 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.image import structural_similarity_index_measure
+from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 PSNR_CAP = 100.0
 """An image restored without any error has no finite PSNR; it counts as this many dB."""
 
+
+SSIM_WINDOW = 11
+"""Side of the window of SSIM in pixels; smaller images have no SSIM."""
 
 NORMALISED_PSNR_CAP = 4.0
 """The largest normalised PSNR, for the ratio has no bound where the PSNR of the input is near 0 dB."""
@@ -44,7 +47,9 @@ def psnr(restored: Tensor, clean: Tensor) -> Tensor:
         >>> psnr(torch.full((1, 3, 8, 8), 0.6), torch.full((1, 3, 8, 8), 0.5))
         tensor([20.0000], dtype=torch.float64)
     """
-    return -10 * mse(restored, clean).clamp_min(10 ** (-PSNR_CAP / 10)).log10()
+    restored, clean = restored.double(), clean.double()
+    values = peak_signal_noise_ratio(restored, clean, data_range=1.0, reduction="none", dim=(1, 2, 3))
+    return values.clamp_max(PSNR_CAP)
 
 
 def ssim(restored: Tensor, clean: Tensor) -> Tensor:
@@ -55,11 +60,12 @@ def ssim(restored: Tensor, clean: Tensor) -> Tensor:
     Raises:
         ValueError: if the images are smaller than the window.
     """
-    if min(restored.shape[-2:]) < 11:
+    if min(restored.shape[-2:]) < SSIM_WINDOW:
         raise ValueError(f"SSIM needs images of at least 11 x 11 pixels, not {tuple(restored.shape[-2:])}")
     # In single precision: thirty times as fast as in double, and within 2e-5 of it.
-    options = {"data_range": 1.0, "sigma": 1.5, "reduction": "none", "return_full_image": True}
-    _, local = structural_similarity_index_measure(restored.float(), clean.float(), **options)
+    _, local = structural_similarity_index_measure(
+        restored.float(), clean.float(), data_range=1.0, sigma=1.5, reduction="none", return_full_image=True
+    )
     return local[..., 5:-5, 5:-5].flatten(1).mean(1)  # windows that lie inside the image, as in the paper
 
 

@@ -3,11 +3,10 @@
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from gan_restore.data.datasets import Images
-from gan_restore.evaluation.pairs import make_pairs, restore_all, score
+from gan_restore.evaluation.pairs import Pairs, measure
 from gan_restore.recipes.base import Recipe
 
 CROP = 256
@@ -26,17 +25,15 @@ class Validation:
     def __init__(self, images: Images, recipe: Recipe) -> None:
         self.recipe = recipe
         sampled = images.sample(recipe.val_images, recipe.seed)
-        self.pairs = make_pairs(sampled, recipe, crop=CROP)
+        self.pairs = Pairs(sampled, recipe, crop=CROP)
         self.images: dict[str, Any] = {"split": "val", "n_images": len(sampled), "seed": recipe.seed}
         """What is validated on: the split, the size of the sample and its seed; for a checkpoint's metadata."""
 
-    @torch.no_grad()
     def scores(self, generator: nn.Module) -> dict[str, float]:
         """Mean PSNR in dB (val_psnr) and SSIM (val_ssim) over the images, the generator in evaluation mode."""
         device = next(generator.parameters()).device
         was_training = generator.training
         generator.eval()
-        restored = restore_all(lambda degraded: generator(degraded.to(device)), self.pairs)
+        scores = measure(lambda degraded: generator(degraded.to(device)), self.pairs, self.recipe)
         generator.train(was_training)
-        scores = score(restored, self.pairs, self.recipe.crop_border, self.recipe.channel)
         return {f"val_{name}": float(np.mean(scores[name])) for name in ("psnr", "ssim")}

@@ -13,7 +13,7 @@ import torch
 from support import same_weights, tiny
 
 from gan_restore import training
-from gan_restore.evaluation.pairs import make_pairs
+from gan_restore.evaluation.pairs import Pairs
 from gan_restore.files import UserError, read_csv, read_json
 from gan_restore.images import write
 from gan_restore.inference.checkpoints import load_generator, load_state
@@ -132,7 +132,7 @@ def test_pairs_of_the_data_set_are_used_as_they_are(tmp_path: Path, monkeypatch)
     recipe = tiny("pix2pix", data=str(tmp_path / "pairs"), epochs=1)
     with pytest.raises(UserError, match="holds pairs of images of one size"):
         tiny("srgan", data=recipe.data).images("train")
-    pair = make_pairs(recipe.images("train"), recipe)[0]
+    pair = Pairs(recipe.images("train"), recipe)[0]
     assert pair.damage == "the data set's own pairs"
     seen = []
     network = recipe.generator()
