@@ -1,10 +1,11 @@
 """Files that are written whole or not at all, and the error that is shown to the user without a traceback."""
 
 import csv
+import difflib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,6 +31,17 @@ def printable(text: str | Path) -> str:
         'caf\\\\udce9.png'
     """
     return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def did_you_mean(word: object, options: Iterable[str]) -> str:
+    """A question for an error message that names the option most like `word`; empty if none is like it.
+
+    Example:
+        >>> did_you_mean("bacth", ["batch", "instance", "none"])
+        ' (did you mean batch?)'
+    """
+    near = difflib.get_close_matches(str(word).lower(), list(options), 1)
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 @contextmanager

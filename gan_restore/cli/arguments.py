@@ -1,7 +1,6 @@
 """Command-line arguments read by tyro, with each mistake reported in one line. Imports no torch."""
 
 import dataclasses
-import difflib
 import typing
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,7 +11,7 @@ import tyro
 # objects. The hook is private, so pyproject.toml bounds tyro's version from above.
 from tyro import _errors as errors
 
-from gan_restore.files import UserError
+from gan_restore.files import UserError, did_you_mean
 
 
 def parse(what: Callable[..., Any], args: list[str], command: str, **options: Any) -> Any:
@@ -48,8 +47,10 @@ def _explain(event: errors.ParseErrorEvent, what: Callable[..., Any]) -> str:
     if isinstance(event, errors.UnrecognizedArgs):
         return _unknown(event.tokens, what)
     if isinstance(event, errors.InvalidChoice):
+        near = did_you_mean(event.value, event.choices)
         return (
-            f"{event.argument.display_name()} cannot be '{event.value}'; choose one of {', '.join(event.choices)}"
+            f"{event.argument.display_name()} cannot be '{event.value}'{near}; "
+            f"choose one of {', '.join(event.choices)}"
         )
     if isinstance(event, errors.BadValue):
         return f"{event.argument.display_name()} needs a value"
@@ -65,8 +66,7 @@ def _unknown(tokens: list[str], what: Callable[..., Any], before: str = "") -> s
     names = [token.split("=")[0] for token in tokens if token.startswith("--")]
     parts = [] if names else [f"unexpected argument {token}" for token in tokens]
     for name in names:
-        near = difflib.get_close_matches(name.replace("_", "-"), _options(what), 1)
-        parts.append(f"no option {name}" + (f" (did you mean {near[0]}?)" if near else ""))
+        parts.append(f"no option {name}{did_you_mean(name.replace('_', '-'), _options(what))}")
     return before + ", ".join(parts) if parts else ""
 
 

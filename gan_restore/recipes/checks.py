@@ -1,12 +1,10 @@
 """Checks of a recipe's fields: their types, their allowed words and their ranges."""
 
 import dataclasses
-import difflib
 import math
-from collections.abc import Iterable
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from gan_restore.files import UserError
+from gan_restore.files import UserError, did_you_mean
 
 _SIZES = ("crops_per_image", "batch_size", "epochs", "width", "depth", "unshuffle", "discriminator_width", "kernel")
 _COUNTS = ("seed", "val_images", "square", "pretrain_epochs", "blocks", "down")
@@ -44,16 +42,6 @@ def check_fields(recipe: Any) -> None:
             raise UserError(f"{field.name} must be {bounds}, not {value}")
         if field.name == "kernel" and value % 2 == 0:
             raise UserError(f"kernel must be odd, not {value}")
-
-
-def did_you_mean(word: Any, options: Iterable[str]) -> str:
-    """A question that names the most similar option, or an empty string if none is similar.
-
-    >>> did_you_mean("bacth", ["batch", "instance", "none"])
-    '; did you mean batch?'
-    """
-    near = difflib.get_close_matches(str(word).lower(), list(options), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _check_type(name: str, value: Any, hint: Any) -> None:

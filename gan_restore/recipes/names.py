@@ -5,9 +5,8 @@ command-line flag of the same name.
 import dataclasses
 from typing import Any
 
-from gan_restore.files import UserError
+from gan_restore.files import UserError, did_you_mean
 from gan_restore.recipes.base import Recipe, Scale
-from gan_restore.recipes.checks import did_you_mean
 from gan_restore.recipes.face_cgan import FaceCgan
 from gan_restore.recipes.pix2pix import Pix2Pix
 from gan_restore.recipes.resnet_gan import ResnetGan

@@ -97,6 +97,10 @@ def test_a_folder_of_photos_can_be_trained_on(folder: Path, tmp_path: Path) -> N
         (["fly"], "no command 'fly'; choose one of"),
         (["train"], "no recipe named"),
         (["train", "unet"], "no recipe 'unet'"),
+        (
+            ["train", "unet-denoiser", "--norm", "bacth"],
+            "--norm cannot be 'bacth' (did you mean batch?); choose one",
+        ),
         (["train", "unet-denoiser", "--widht", "3"], "no option --widht (did you mean --width?)"),
         (["train", "unet-denoiser", "--width", "x"], "--width: invalid"),
         (["train", "unet-denoiser", "--scale", "huge"], "'huge'"),

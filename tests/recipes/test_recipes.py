@@ -72,7 +72,7 @@ def test_recipes_cannot_be_changed_only_replaced() -> None:
     [
         (("unet",), {}, "no recipe 'unet'; choose one of unet-denoiser, pix2pix"),
         (("unet-denoiser", "huge"), {}, "no scale 'huge'"),
-        (("unet-denoiser",), {"widht": 3}, "no field 'widht'; did you mean width"),
+        (("unet-denoiser",), {"widht": 3}, r"no field 'widht' \(did you mean width\?\)"),
         (("unet-denoiser",), {"zzz": 3}, "no field 'zzz'; see"),
         (("srgan",), {"kernel": 4}, "kernel must be odd"),
         (("pix2pix",), {"image_size": 16}, "image_size must be at least 24"),
@@ -89,11 +89,11 @@ def test_mistakes_are_named(arguments: tuple, changes: dict, message: str) -> No
     ("name", "changes", "message"),
     [
         ("pix2pix", {"pixel_loss": "l2"}, "pixel_loss must be one of mse, l1, not 'l2'$"),
-        ("pix2pix", {"adversarial": "BCE"}, "adversarial must be .*, not 'BCE'; did you mean bce"),
+        ("pix2pix", {"adversarial": "BCE"}, r"adversarial must be .*, not 'BCE' \(did you mean bce"),
         (
             "pix2pix",
             {"norm": "bacth"},
-            "norm must be one of batch, instance, none, not 'bacth'; did you mean batch",
+            r"norm must be one of batch, instance, none, not 'bacth' \(did you mean batch",
         ),
         ("face-cgan", {"upsample": "rezise"}, "did you mean resize"),
         ("srgan", {"width": "16"}, "width must be a whole number, not '16'"),
