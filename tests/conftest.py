@@ -9,6 +9,8 @@ from torchvision.models import vgg19
 
 from gan_restore.images import write
 
+torch.set_num_threads(1)  # the tests' tensors are so small that threads cost more than they save
+
 
 @pytest.fixture
 def photo() -> torch.Tensor:

@@ -7,6 +7,7 @@ import torch
 
 from gan_restore.cli import main
 from gan_restore.images import read, write
+from gan_restore.training import Validation
 
 TRAIN = [
     "train",
@@ -51,6 +52,19 @@ def test_defaults_follow_the_scale(capsys) -> None:
         assert main(["train", "unet-denoiser", f"--scale={scale}", "--help"]) == 0
         text = " ".join(capsys.readouterr().out.replace("│", " ").split())
         assert f"draws `crops_per_image` crops from every image. (default: {epochs})" in text
+
+
+def test_train_reports_what_each_checkpoint_holds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([{"val_psnr": psnr, "val_ssim": 0.5} for psnr in (14.0, 15.0, 20.06, 14.19)])
+    monkeypatch.setattr(Validation, "scores", lambda _self, _generator: next(scores))
+    small = ["--blocks", "1", *TRAIN[2:4], *TRAIN[6:-4], "--device", "cpu", "--batch-size", "4"]
+    stages = ["--epochs", "4", "--pretrain-epochs", "2"]
+    assert main(["train", "srgan", *small, *stages, "--out", str(tmp_path / "run")]) == 0
+    said = capsys.readouterr().out
+    assert "pretrained.safetensors: best generator of the pixel loss stage, step 6 of 12, 15.00 dB" in said
+    assert "best.safetensors: latest generator of the adversarial stage, step 12 of 12, 14.19 dB" in said
 
 
 def test_a_run_is_evaluated_and_resumed(run: Path, capsys) -> None:

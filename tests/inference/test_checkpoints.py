@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,36 @@ def test_a_state_is_loaded_without_running_anything(tmp_path: Path) -> None:
     torch.save([1], tmp_path / "list.ckpt")
     with pytest.raises(UserError, match="not a training state of gan-restore"):
         checkpoints.load_state(tmp_path / "list.ckpt")
+
+
+def test_checkpoints_of_earlier_versions_are_read(tmp_path: Path) -> None:
+    generator = tiny("pix2pix").generator().eval()
+    recipe = tiny("pix2pix").to_dict()
+    recipe["show_marks"] = recipe.pop("top_hat_input")
+    facts = {"step": 3, "own_data": False, "val_psnr": 20.0, "val_ssim": 0.5}
+    metadata = {"recipe": json.dumps(recipe), "facts": json.dumps(facts), "format": "gan-restore 1"}
+    save_file(generator.state_dict(), tmp_path / "old.safetensors", metadata)
+    again, its_recipe, its_facts = checkpoints.load_generator(tmp_path / "old.safetensors")
+    image = torch.rand(1, 3, 32, 32)
+    assert torch.equal(again(image), generator(image))
+    assert its_recipe == tiny("pix2pix") and its_facts == facts == checkpoints.load_facts(
+        tmp_path / "old.safetensors"
+    )
+
+
+def test_states_of_earlier_versions_are_refused(tmp_path: Path) -> None:
+    torch.save({"step": 1, "data": ""}, tmp_path / "old.ckpt")
+    with pytest.raises(UserError, match="was written by another version of gan-restore and cannot be resumed"):
+        checkpoints.load_state(tmp_path / "old.ckpt")
+    checkpoints.save_state(tmp_path / "new.ckpt", {"step": 1})
+    assert checkpoints.load_state(tmp_path / "new.ckpt")["step"] == 1
+
+
+def test_facts_are_read_without_the_weights(tmp_path: Path) -> None:
+    (tmp_path / "text.safetensors").write_text("hello")
+    for name in ("text.safetensors", "none.safetensors"):
+        with pytest.raises(UserError, match="cannot read"):
+            checkpoints.load_facts(tmp_path / name)
+    write_json(tmp_path / checkpoints.RECIPE, [])
+    with pytest.raises(UserError, match="holds no recipe"):
+        checkpoints.read_recipe(tmp_path)

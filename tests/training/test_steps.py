@@ -7,7 +7,7 @@ from gan_restore.degradations.base import seeded
 from gan_restore.recipes.names import RECIPES
 from gan_restore.training.steps import discriminator_step, generator_step, generator_terms
 
-GAME = {"adversarial_weight": 0.1, "residual": False, "mask_input": False, "norm": "batch"}
+GAN = {"adversarial_weight": 0.1, "residual": False, "mask_input": False, "norm": "batch"}
 
 
 def batch(recipe, size: int = 32) -> tuple[torch.Tensor, torch.Tensor]:
@@ -47,7 +47,7 @@ def test_the_loss_is_the_weighted_sum() -> None:
 
 
 def test_each_step_teaches_one_player_only() -> None:
-    recipe = tiny(**GAME)
+    recipe = tiny(**GAN)
     generator, discriminator = recipe.generator(), recipe.discriminator()
     g_optimizer = torch.optim.Adam(generator.parameters(), 0.01)
     d_optimizer = torch.optim.Adam(discriminator.parameters(), 0.01)
@@ -68,7 +68,7 @@ def test_each_step_teaches_one_player_only() -> None:
 
 
 def test_a_discriminator_learns_to_tell() -> None:
-    recipe = tiny(**GAME)
+    recipe = tiny(**GAN)
     torch.manual_seed(0)
     discriminator = recipe.discriminator()
     optimizer = torch.optim.Adam(discriminator.parameters(), 0.01)

@@ -1,0 +1,162 @@
+"""Stopping, resuming, and several processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from support import same_weights, tiny
+
+from gan_restore import training
+from gan_restore.files import read_csv
+from gan_restore.images import write
+from gan_restore.inference.checkpoints import load_state
+from gan_restore.recipes.base import Recipe
+from gan_restore.training import Trainer
+
+# Sends a signal to its own process at the start of a step, then trains by the command line.
+PROGRAM = """
+import os, sys
+from gan_restore.cli import main
+from gan_restore.training import Trainer
+number, step = int(os.environ["SIGNAL"]), int(os.environ["AT_STEP"])
+training_step = Trainer.training_step
+def interrupted(trainer, batch):
+    if trainer.step == step and trainer.fabric.global_rank == 0:
+        os.kill(os.getpid(), number)
+    return training_step(trainer, batch)
+Trainer.training_step = interrupted
+sys.exit(main())
+"""
+
+
+def resumable() -> Recipe:
+    """A recipe of 6 steps an epoch with everything that is random, averaged or has statistics."""
+    return tiny(
+        crops_per_image=2, epochs=3, dropout=0.2, norm="batch", ema=0.9, adversarial_weight=0.1, augment="dihedral"
+    )
+
+
+def command_line(recipe: Recipe, out: Path) -> list[str]:
+    options = {"out": out, "device": "cpu"} | recipe.to_dict()
+    name = options.pop("recipe")
+    return [
+        "train", name, *(f"--{option.replace('_', '-')}={value}" for option, value in options.items()
+        if value is not None and not isinstance(value, bool)),
+    ]  # fmt: skip
+
+
+def start(script: Path, program: str, *args: str, **environment: str) -> subprocess.Popen:
+    script.write_text(program)
+    return subprocess.Popen(
+        [sys.executable, str(script), *args],
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def never_stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return training.train(resumable(), tmp_path_factory.mktemp("whole") / "run")
+
+
+def interrupt(run: Path, by: signal.Signals, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    if by == signal.SIGKILL:  # this process is to live on
+        program = start(run.parent / "run.py", PROGRAM, *command_line(resumable(), run), SIGNAL="9", AT_STEP="8")
+        program.communicate(timeout=300)
+        assert program.returncode == -signal.SIGKILL
+        return
+    training_step = Trainer.training_step
+
+    def interrupted(trainer: Trainer, batch: torch.Tensor) -> dict:
+        if trainer.step == 8:
+            signal.raise_signal(by)
+        return training_step(trainer, batch)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Trainer, "training_step", interrupted)
+        training.train(resumable(), run)
+    assert "Stopped after step 9 of 18" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda by: by.name)
+def test_stopped_and_resumed_equals_never_stopped(
+    never_stopped: Path, tmp_path: Path, by: signal.Signals, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    run = tmp_path / "run"
+    interrupt(run, by, monkeypatch, capsys)
+    assert load_state(run / "last.ckpt")["step"] == (6 if by == signal.SIGKILL else 9)
+    training.train(resumable(), run, resume=True)  # so a killed process leaves no lock behind
+    first, second = load_state(never_stopped / "last.ckpt"), load_state(run / "last.ckpt")
+    for name in ("generator", "discriminator", "ema"):
+        assert first[name].keys() == second[name].keys()
+        assert all(torch.equal(first[name][key], second[name][key]) for key in first[name]), name
+    assert same_weights(never_stopped / "best.safetensors", run / "best.safetensors")
+    whole, parted = (
+        [{k: v for k, v in row.items() if k != "seconds"} for row in read_csv(path / "metrics.csv")]
+        for path in (never_stopped, run)
+    )
+    assert whole == parted
+
+
+def test_two_processes_stop_together(tmp_path: Path) -> None:
+    args = [*command_line(resumable(), tmp_path / "run"), "--devices=2"]
+    program = start(tmp_path / "run.py", PROGRAM, *args, SIGNAL=str(int(signal.SIGTERM)), AT_STEP="8")
+    # Both processes write to these pipes, so this returns when both have ended.
+    out, err = program.communicate(timeout=300)
+    assert program.returncode == 130, err[-2000:]
+    assert out.count("Stopped after step 9 of 18") == 1 and "Traceback" not in err
+    assert load_state(tmp_path / "run" / "last.ckpt")["step"] == 9
+
+
+TWO_PROCESSES = """
+import json, os, sys
+from pathlib import Path
+import torch
+from gan_restore import training
+from gan_restore.inference.devices import Compute
+from gan_restore.recipes.names import from_dict
+out, values = Path(sys.argv[1]), json.loads(sys.argv[2])
+seeds, manual_seed = [], torch.manual_seed
+torch.manual_seed = lambda seed: seeds.append(seed) or manual_seed(seed)
+run = training.Trainer.run
+def told(trainer):
+    run(trainer)
+    weights = torch.cat([p.detach().flatten() for p in trainer.generator.parameters()])
+    torch.save({"weights": weights, "seeds": seeds}, out / f"rank{trainer.fabric.global_rank}.pt")
+training.Trainer.run = told
+training.train(from_dict(values), out / "two", Compute(device="cpu", devices=2))
+"""
+
+
+def test_two_processes_compute_what_one_would(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    for i in range(20):  # pairs as large as the crops: nothing about a batch is random but its order
+        clean = torch.from_numpy(rng.random((1, 3, 32, 32), dtype=np.float32))
+        write(tmp_path / "pairs" / "color" / f"{i}.png", clean)
+        write(tmp_path / "pairs" / "gray" / f"{i}.png", 1 - clean)
+    recipe = tiny(
+        "pix2pix", data=str(tmp_path / "pairs"), square=0, batch_size=16, epochs=1, norm="none",
+        adversarial_weight=0.0, dropout=0.0, augment="none",
+    )  # fmt: skip
+    program = start(tmp_path / "two.py", TWO_PROCESSES, str(tmp_path), json.dumps(recipe.to_dict()))
+    _, err = program.communicate(timeout=300)
+    assert program.returncode == 0, err[-2000:]
+    assert "deprecated" not in err
+    first, second = (torch.load(tmp_path / f"rank{rank}.pt") for rank in (0, 1))
+    assert torch.equal(first["weights"], second["weights"]), "both take the same steps"
+
+    seeds: list[int] = []
+    manual_seed = torch.manual_seed
+    monkeypatch.setattr(torch, "manual_seed", lambda seed: seeds.append(seed) or manual_seed(seed))
+    training.train(recipe, tmp_path / "one")
+    assert first["seeds"] == seeds, "the first process draws the dropout of a single one"
+    assert first["seeds"][0] == second["seeds"][0] and first["seeds"][1:] != second["seeds"][1:]
+    one, two = (load_state(tmp_path / name / "last.ckpt")["g_optimizer"]["state"] for name in ("one", "two"))
+    for i in one:  # Adam's mean gradient; its steps hide a factor
+        torch.testing.assert_close(two[i]["exp_avg"], one[i]["exp_avg"], rtol=1e-3, atol=1e-7)
