@@ -1,12 +1,21 @@
-"""Degradations: damage done on purpose, so that the undamaged image is known.
+"""Degradations: synthetic damage, so that the clean image is known.
 
 A degradation is any callable `(clean, generator) -> degraded` on a batch N x 3 x H x W in [0, 1], on the batch's
-device. All its randomness comes from the `torch.Generator` that it is given: the same seed on the same kind of
-device gives the same damage. A setting of type `Range` is a number, or a pair (low, high) from which each image
-samples its own value.
+device. Its randomness comes from the `torch.Generator` that it is given: the same seed on the same kind of device
+gives the same damage. A setting of type `Range` is a number, or a pair (low, high) from which each image draws its
+own value.
 """
 
-from gan_restore.degradations.base import Compose, Degradation, Range, Settings, limits, random_seed, sample, seeded
+from gan_restore.degradations.base import (
+    Compose,
+    Degradation,
+    Range,
+    Settings,
+    bounds,
+    random_seed,
+    sample_uniform,
+    seeded,
+)
 from gan_restore.degradations.blind import BlindFace
 from gan_restore.degradations.blur_and_codec import (
     JPEG,
@@ -34,10 +43,10 @@ __all__ = [
     "ScratchOverlay",
     "Scratches",
     "Settings",
-    "limits",
+    "bounds",
     "random_seed",
     "resize",
-    "sample",
+    "sample_uniform",
     "seeded",
     "shrink_each",
 ]

@@ -1,6 +1,7 @@
-"""The networks: generators (one file a family), discriminators, and the blocks they share.
+"""Networks: generators (one family a file), discriminators, the blocks that they share, and fixed input features.
 
-Generators map degraded images N x 3 x H x W in [0, 1] to restored images in [0, 1], for any height and width.
+A generator maps degraded images N x 3 x H x W in [0, 1] to restored images, for any height and width. Restored
+images have the same size (`SRResNet`: a larger one) and lie in [0, 1] in eval mode.
 """
 
 from gan_restore.networks.blocks import (

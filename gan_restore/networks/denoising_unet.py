@@ -1,5 +1,6 @@
 """The U-Net of `unet-denoiser`."""
 
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -11,23 +12,24 @@ from gan_restore.networks.impulses import biharmonic_fill, impulse_mask, likely_
 
 
 class DenoisingUNet(RestoringNetwork):
-    """The `unet-denoiser`'s U-Net, with the published settings as defaults and what it lacked as options.
+    """The U-Net of `unet-denoiser`: its published settings are the defaults.
 
-    Encoder: `depth` levels of width, 2 x width, 4 x width ... channels; from the second level on, the second
-    convolution of a block has stride 2. Decoder: a 3x3 transposed convolution of stride 2, the skip, a block.
-    A block is twice (3x3 convolution, LeakyReLU 0.1, dropout, BatchNorm).
+    Encoder: `depth` levels of width, 2 x width, 4 x width ... channels. From the second level on, the second
+    convolution of a block has stride 2. Decoder: at each level a 3x3 transposed convolution of stride 2, the skip
+    connection, a block. A block is twice (3x3 convolution, LeakyReLU 0.1, dropout, BatchNorm). Sigmoid at the end.
 
     Args:
         width: channels of the first level (published: 64).
         depth: levels (published: 5).
         dropout: probability (published: 0.2).
-        norm: "batch" (published) or "none": batch statistics are noise to a network that must be exact.
-        residual: predict the correction to a first answer instead of the image. The first answer is the
-            input itself or, with `mask_input`, its biharmonic fill.
-        mask_input: show the network which pixels are pure black or white, which of those stand alone, and
-            their fill; all other pixels are passed through untouched.
-        unshuffle: fold blocks of this many pixels a side into channels before the first level, as FFDNet does
-            (Zhang et al. 2018): the same field of view for a fraction of the work (published: 1).
+        norm: "batch" (published) or "none". Batch statistics vary from batch to batch, which limits how exact the
+            output can be.
+        residual: predict the correction to an initial estimate instead of the image. The initial estimate is the
+            input itself or, with `mask_input`, the input with its likely impulses filled by `biharmonic_fill`.
+        mask_input: show the network where `impulse_mask` and `likely_impulses` find impulses, and the filled
+            image. Pixels outside the impulse mask keep their values.
+        unshuffle: side of the pixel blocks that are moved into channels before the first level (FFDNet, Zhang et
+            al. 2018): the same receptive field for a fraction of the work (published: 1, none).
 
     Example:
         >>> DenoisingUNet(width=16, depth=3)(torch.rand(1, 3, 37, 31)).shape
@@ -48,27 +50,28 @@ class DenoisingUNet(RestoringNetwork):
         self.mask_input, self.unshuffle = mask_input, unshuffle
         self.multiple = unshuffle * 2 ** (depth - 1)
         channels = [width * 2**level for level in range(depth)]
-        block = lambda inside, outside, stride=1: _block(inside, outside, stride, dropout, norm)  # noqa: E731
+        block = partial(_block, dropout=dropout, norm=norm)
         self.encoder = nn.ModuleList([block((8 if mask_input else 3) * unshuffle**2, width)])
-        self.encoder += [block(a, b, 2) for a, b in pairwise(channels)]
-        below = channels[::-1]
-        self.up = nn.ModuleList(upsampling("transposed", a, b) for a, b in pairwise(below))
-        self.decoder = nn.ModuleList(block(2 * b, b) for b in below[1:])
+        self.encoder += [block(a, b, stride=2) for a, b in pairwise(channels)]
+        upwards = channels[::-1]
+        self.up = nn.ModuleList(upsampling("transposed", a, b) for a, b in pairwise(upwards))
+        self.decoder = nn.ModuleList(block(2 * b, b) for b in upwards[1:])
         self.out = nn.Conv2d(width, 3 * unshuffle**2, 3, padding=1)
         self.initialise(norm)
 
     def forward(self, degraded: Tensor) -> Tensor:
-        first, seen = degraded, degraded
-        if self.mask_input:
-            mask, alone = impulse_mask(degraded), likely_impulses(degraded)
-            first = biharmonic_fill(degraded, alone)
-            seen = torch.cat([degraded, first, mask.to(degraded), alone.to(degraded)], dim=1)
-        restored = self.to_image(self._unet(seen), first)
-        return torch.where(mask, restored, degraded) if self.mask_input else restored
+        """N x 3 x H x W in [0, 1] -> N x 3 x H x W, in [0, 1] in eval mode."""
+        if not self.mask_input:
+            return self.to_image(self._unet(degraded), degraded)
+        mask, likely = impulse_mask(degraded), likely_impulses(degraded)
+        initial_estimate = biharmonic_fill(degraded, likely)
+        inputs = torch.cat([degraded, initial_estimate, mask.to(degraded), likely.to(degraded)], dim=1)
+        return torch.where(mask, self.to_image(self._unet(inputs), initial_estimate), degraded)
 
-    def _unet(self, seen: Tensor) -> Tensor:
-        height, width = seen.shape[-2:]
-        features = F.pixel_unshuffle(pad_to_multiple(seen, self.multiple), self.unshuffle)
+    def _unet(self, inputs: Tensor) -> Tensor:
+        """N x C x H x W -> values of the last layer N x 3 x H x W."""
+        height, width = inputs.shape[-2:]
+        features = F.pixel_unshuffle(pad_to_multiple(inputs, self.multiple), self.unshuffle)
         features = features.contiguous(memory_format=torch.channels_last)
         skips = []
         for block in self.encoder:
@@ -80,7 +83,8 @@ class DenoisingUNet(RestoringNetwork):
         return F.pixel_shuffle(self.out(features), self.unshuffle)[..., :height, :width]
 
 
-def _block(inside: int, outside: int, stride: int, dropout: float, norm: Norm) -> nn.Sequential:
+def _block(inside: int, outside: int, dropout: float, norm: Norm, stride: int = 1) -> nn.Sequential:
+    """Twice (3x3 convolution, LeakyReLU, dropout, normalisation); the second convolution has the stride."""
     layers: list[nn.Module] = []
     for a, b, step in ((inside, outside, 1), (outside, outside, stride)):
         layers += [nn.Conv2d(a, b, 3, stride=step, padding=1), nn.LeakyReLU(0.1)]

@@ -1,4 +1,8 @@
-"""Discriminators. Each returns logits, without a sigmoid: the loss functions apply it."""
+"""Discriminators. They return logits: the loss functions apply the sigmoid.
+
+All are called as `discriminator(degraded, image)`, two batches N x 3 x H x W in [0, 1]. `image` is the clean or the
+restored version of `degraded`.
+"""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -8,10 +12,16 @@ from torch import Tensor, nn
 
 
 class DenoisingDiscriminator(nn.Module):
-    """The `unet-denoiser`'s discriminator: five 3x3 convolutions of stride 2 on (noisy, image) pairs.
+    """The discriminator of `unet-denoiser`: five 3x3 convolutions of stride 2 on (noisy, image) pairs.
 
-    Channels width, 2, 4, 8 x width, 1 (64-128-256-512-1 as published); LeakyReLU 0.1, then BatchNorm, after
-    all but the last, whose map of logits it returns.
+    All but the last are followed by LeakyReLU 0.1 and BatchNorm. The output is a map of logits.
+
+    Args:
+        width: channels of the first convolution; they double up to 8 x width (published: 64-128-256-512-1).
+
+    Example:
+        >>> DenoisingDiscriminator(8)(torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64)).shape
+        torch.Size([2, 1, 2, 2])
     """
 
     def __init__(self, width: int = 64) -> None:
@@ -24,16 +34,24 @@ class DenoisingDiscriminator(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Conv2d(channels[-1], 1, 3, stride=2, padding=1))
 
     def forward(self, degraded: Tensor, image: Tensor) -> Tensor:
-        """Two batches N x 3 x H x W in [0, 1] -> logits N x 1 x H/32 x W/32 (rounded up)."""
+        """Two batches N x 3 x H x W in [0, 1] -> logits N x 1 x H/32 x W/32, rounded up."""
         return self.layers(torch.cat([degraded, image], dim=1))
 
 
 class PatchGAN(nn.Module):
-    """pix2pix's discriminator (Isola et al. 2017): one logit for each patch of a (damaged, image) pair.
+    """The discriminator of pix2pix (Isola et al. 2017): one logit for each patch of a (damaged, image) pair.
 
-    4x4 convolutions with reflection padding, width, 2, 4, 8 x width channels (64-128-256-512 as published),
-    `layers` of stride 2, the last two layers of stride 1; LeakyReLU 0.2; BatchNorm in all but the first and the
-    last. With 3 layers of stride 2 a logit sees 70 x 70 pixels; 2.77 M parameters as published.
+    4x4 convolutions with reflection padding, `layers` of stride 2 and two more of stride 1. All but the last are
+    followed by LeakyReLU 0.2, and all but the first and the last have BatchNorm. With 3 layers of stride 2, the
+    receptive field of a logit is 70 x 70 pixels. As published it has 2.77 M parameters.
+
+    Args:
+        width: channels of the first convolution; they double up to 8 x width (published: 64-128-256-512-1).
+        layers: convolutions of stride 2.
+
+    Example:
+        >>> PatchGAN(8)(torch.rand(1, 3, 256, 256), torch.rand(1, 3, 256, 256)).shape
+        torch.Size([1, 1, 30, 30])
     """
 
     def __init__(self, width: int = 64, layers: int = 3) -> None:
@@ -48,26 +66,30 @@ class PatchGAN(nn.Module):
         self.layers = nn.Sequential(*stack, nn.Conv2d(channels[-1], 1, 4, 1, 1, padding_mode="reflect"))
 
     def forward(self, degraded: Tensor, image: Tensor) -> Tensor:
-        """Two batches N x 3 x H x W in [0, 1], sides of at least 24 -> logits N x 1 x h x w (256 -> 30)."""
+        """Two batches N x 3 x H x W in [0, 1], H and W at least 24 -> logits N x 1 x h x w (256 -> 30)."""
         return self.layers(2 * torch.cat([degraded, image], dim=1) - 1)
 
 
 class Classifier(nn.Module):
-    """Convolutions that shrink the image, then dense layers: one logit for each image.
+    """A discriminator of whole images: convolutions that reduce the resolution, dense layers, one logit.
 
-    Convolution, BatchNorm (not after the first), LeakyReLU 0.2; the mean over a grid of cells, so that any size
-    will do; dense layers with LeakyReLU 0.2 between them.
+    Each convolution is followed by BatchNorm (but not the first) and LeakyReLU 0.2. The mean over the cells of a
+    grid then gives the dense layers an input of one size for any image. LeakyReLU 0.2 stands between the dense
+    layers.
 
     Args:
-        convolutions: (channels, stride) of each.
-        kernel: side of their kernels.
-        conditioned: also see the degraded image beside the one to judge.
-        grid: cells a side that are kept apart before the dense layers; 1 is the global mean.
+        convolutions: (channels, stride) of each convolution.
+        kernel: side of the convolutions' kernels.
+        conditioned: show the network the degraded image beside the one to judge.
+        grid: cells a side; 1 is the mean over the whole image.
         dense: widths of the dense layers before the logit.
 
     Example:
-        >>> SRGAN = [(64, 1), (64, 2), (128, 1), (128, 2), (256, 1), (256, 2), (512, 1), (512, 2)]
-        >>> Classifier(SRGAN, dense=[1024])  # Ledig et al. 2017, figure 4
+        The discriminator of SRGAN (Ledig et al. 2017, figure 4), with a mean in place of its fixed image size:
+
+        >>> srgan = [(64, 1), (64, 2), (128, 1), (128, 2), (256, 1), (256, 2), (512, 1), (512, 2)]
+        >>> Classifier(srgan, dense=[1024])(torch.rand(2, 3, 48, 48), torch.rand(2, 3, 48, 48)).shape
+        torch.Size([2, 1])
     """
 
     def __init__(
@@ -94,6 +116,6 @@ class Classifier(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], 1))
 
     def forward(self, degraded: Tensor, image: Tensor) -> Tensor:
-        """Batches N x 3 x H x W in [0, 1] -> logits N x 1; `degraded` is looked at only if conditioned."""
-        seen = torch.cat([degraded, image], dim=1) if self.conditioned else image
-        return self.layers(2 * seen - 1)
+        """Two batches N x 3 x H x W in [0, 1] -> logits N x 1. Without `conditioned`, `degraded` is ignored."""
+        images = torch.cat([degraded, image], dim=1) if self.conditioned else image
+        return self.layers(2 * images - 1)

@@ -6,18 +6,22 @@ from torch import Tensor
 
 
 def impulse_mask(images: Tensor) -> Tensor:
-    """Where pixels are pure black or pure white in all channels: N x 1 x H x W, bool.
+    """Find pixels that are pure black or pure white in all channels: N x 3 x H x W -> N x 1 x H x W, bool.
 
-    Every pixel that salt and pepper hit is found; a pixel that was black or white before is found too.
+    The mask holds every pixel that salt-and-pepper noise replaced, and also the photo's own pure pixels.
     """
     return (images == 0).all(1, keepdim=True) | (images == 1).all(1, keepdim=True)
 
 
 def likely_impulses(images: Tensor, neighbours: int = 5) -> Tensor:
-    """The pixels of `impulse_mask` that stand alone: N x 1 x H x W, bool.
+    """Find the pixels of `impulse_mask` that do not belong to a black or white area: N x 1 x H x W, bool.
 
-    A pure pixel is taken for a black or white part of the photo, and left out, if at least `neighbours` of
-    its 8 neighbours are of the same colour. With 3 % of either colour, chance does that to one in 800,000.
+    A pure pixel belongs to an area of the photo if at least `neighbours` of its 8 neighbours have the same colour.
+    With 3 % of the pixels black by noise, 5 black neighbours come about by chance once in 800,000 black pixels.
+
+    Args:
+        images: N x 3 x H x W in [0, 1].
+        neighbours: of the same colour that make a pixel part of an area.
     """
     found = torch.zeros_like(images[:, :1], dtype=torch.bool)
     for colour in (0, 1):
@@ -30,15 +34,26 @@ def likely_impulses(images: Tensor, neighbours: int = 5) -> Tensor:
 
 @torch.no_grad()
 def biharmonic_fill(images: Tensor, mask: Tensor, iterations: int = 8) -> Tensor:
-    """Fill the pixels of `mask` as smoothly as the others allow: the least squared Laplacian over the image.
+    """Biharmonic inpainting: fill masked pixels so that the sum of squared Laplacians of the image is smallest.
 
-    The same problem as scikit-image's `inpaint_biharmonic`, solved for the whole batch by conjugate gradients.
-    For the scattered holes of 6 % salt and pepper, 8 iterations score as the exact solution does, to 0.01 dB
-    (200 faces of FER2013); holes many pixels wide would need more.
+    It solves the problem of scikit-image's `inpaint_biharmonic` (Damelin and Hoang 2018) for a whole batch at once
+    by conjugate gradients. For 6 % salt-and-pepper noise, 8 iterations reach the PSNR of the exact solution within
+    0.01 dB (200 faces of FER2013). Holes of many pixels need more iterations.
 
     Args:
         images: N x C x H x W in [0, 1].
-        mask: N x 1 x H x W, bool; where images are to be filled.
+        mask: pixels to fill, N x 1 x H x W, bool.
+        iterations: of conjugate gradients.
+
+    Returns:
+        Images of the same shape, with the pixels outside the mask as they were.
+
+    Example:
+        >>> images = torch.linspace(0, 1, 9).expand(1, 3, 9, 9)  # a ramp
+        >>> holes = torch.zeros(1, 1, 9, 9, dtype=torch.bool)
+        >>> holes[..., 4, 4] = True
+        >>> biharmonic_fill(images.masked_fill(holes, 0), holes)[0, 0, 4, 3:6]
+        tensor([0.3750, 0.5000, 0.6250])
     """
     holes = mask.to(images.dtype)
     known = F.avg_pool2d(F.pad(1 - holes, (1, 1, 1, 1)), 3, stride=1)
@@ -47,16 +62,17 @@ def biharmonic_fill(images: Tensor, mask: Tensor, iterations: int = 8) -> Tensor
     residual = -holes * _laplacian(_laplacian(filled))
     direction, power = residual, residual.square().sum((1, 2, 3), keepdim=True)
     for _ in range(iterations):
-        image = holes * _laplacian(_laplacian(direction))
-        step = power / (direction * image).sum((1, 2, 3), keepdim=True).clamp_min(1e-12)
+        mapped = holes * _laplacian(_laplacian(direction))
+        step = power / (direction * mapped).sum((1, 2, 3), keepdim=True).clamp_min(1e-12)
         filled = filled + step * direction
-        residual = residual - step * image
+        residual = residual - step * mapped
         before, power = power, residual.square().sum((1, 2, 3), keepdim=True)
         direction = residual + power / before.clamp_min(1e-12) * direction
     return filled.clamp(0, 1)
 
 
 def _laplacian(images: Tensor) -> Tensor:
+    """The sum of the four neighbours minus four times the pixel, of the same shape; the border is repeated."""
     around = F.pad(images, (1, 1, 1, 1), mode="replicate")
     sides = around[..., :-2, 1:-1] + around[..., 2:, 1:-1] + around[..., 1:-1, :-2] + around[..., 1:-1, 2:]
     return sides - 4 * images

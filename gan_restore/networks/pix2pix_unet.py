@@ -19,20 +19,22 @@ from gan_restore.networks.top_hats import top_hats
 
 
 class Pix2PixUNet(RestoringNetwork):
-    """The U-Net of pix2pix (Isola et al. 2017, appendix 6.1.1): `levels` halvings down to one pixel at 256 x 256.
+    """The U-Net of pix2pix (Isola et al. 2017, appendix 6.1.1).
 
-    Encoder: 4x4 convolutions of stride 2 with reflection padding, LeakyReLU 0.2, BatchNorm in all but the first
-    and the innermost. Decoder: 4x4 transposed convolutions of stride 2, BatchNorm, dropout in the first three,
-    ReLU, then the skip. Tanh at the end. 64-128-256-512-512 ... channels, 54.4 M parameters as published.
+    Encoder: `levels` 4x4 convolutions of stride 2 with reflection padding, LeakyReLU 0.2, BatchNorm in all but the
+    first and the innermost. Decoder: 4x4 transposed convolutions of stride 2, BatchNorm, dropout in the first
+    three, ReLU; a skip connection joins each level of the encoder to the decoder. Tanh at the end. As published, a
+    256 x 256 image is reduced to one pixel, and the network has 54.4 M parameters.
 
     Args:
-        width: channels of the first level (published: 64); the widest has 8 times as many.
-        levels: halvings (published: 8).
-        dropout: of the first three decoder blocks (published: 0.5).
-        norm: "batch" (published); at batch size 1 its running means ruin the image, "none" or "instance" do not.
-        upsample: "transposed" (published), or another to avoid its checkerboard.
+        width: channels of the first level (published: 64); they double up to 8 x width.
+        levels: number of times that height and width are halved (published: 8).
+        dropout: probability in the first three blocks of the decoder (published: 0.5).
+        norm: "batch" (published). Trained with small batches, its running means spoil the image in eval mode;
+            "none" and "instance" do not.
+        upsample: "transposed" (published), or another kind of `upsampling` to avoid its checkerboard pattern.
         residual: predict the correction to the degraded image.
-        top_hat_input: show the network what is thin and stands out, as `top_hats` finds it.
+        top_hat_input: show the network the `top_hats` of the image too, which respond to scratches.
 
     Example:
         >>> Pix2PixUNet(width=8, levels=4)(torch.rand(2, 3, 37, 31)).shape
@@ -51,10 +53,10 @@ class Pix2PixUNet(RestoringNetwork):
     ) -> None:
         super().__init__(tanh_range, residual)
         self.multiple, self.top_hat_input = 2**levels, top_hat_input
-        seen = 5 if top_hat_input else 3
+        inputs = 5 if top_hat_input else 3
         channels = [width * min(8, 2**level) for level in range(levels)]
-        bias = norm == "none"  # a normalisation has its own
-        self.encoder = nn.ModuleList([nn.Conv2d(seen, width, 4, 2, 1, padding_mode="reflect")])
+        bias = norm == "none"  # a normalisation has its own bias
+        self.encoder = nn.ModuleList([nn.Conv2d(inputs, width, 4, 2, 1, padding_mode="reflect")])
         for level, (inside, outside) in enumerate(pairwise(channels), start=2):
             layers = [nn.LeakyReLU(0.2), nn.Conv2d(inside, outside, 4, 2, 1, padding_mode="reflect", bias=bias)]
             self.encoder.append(nn.Sequential(*layers, *(normalisation(norm, outside) if level < levels else [])))
@@ -66,14 +68,17 @@ class Pix2PixUNet(RestoringNetwork):
         self.up = upsampling(upsample, 2 * width if levels > 1 else width, width if residual else 3, 4)
         if residual:
             # A correction must be exact to the pixel: two more convolutions also see the damaged image itself.
-            self.fine = nn.Conv2d(width + seen, width, 3, padding=1)
+            self.fine = nn.Conv2d(width + inputs, width, 3, padding=1)
             self.out = nn.Conv2d(width, 3, 3, padding=1)
         self.initialise(norm)
 
     def forward(self, degraded: Tensor) -> Tensor:
+        """N x 3 x H x W in [0, 1] -> N x 3 x H x W, in [0, 1] in eval mode."""
         height, width = degraded.shape[-2:]
-        seen = torch.cat([2 * degraded - 1, top_hats(degraded)], dim=1) if self.top_hat_input else 2 * degraded - 1
-        padded = pad_to_multiple(seen, self.multiple)
+        inputs = 2 * degraded - 1
+        if self.top_hat_input:
+            inputs = torch.cat([inputs, top_hats(degraded)], dim=1)
+        padded = pad_to_multiple(inputs, self.multiple)
         features, skips = padded.contiguous(memory_format=torch.channels_last), []
         for block in self.encoder:
             features = block(features)  # N x C x H / 2^level x W / 2^level

@@ -16,19 +16,20 @@ from gan_restore.networks.blocks import (
 
 
 class SRResNet(RestoringNetwork):
-    """SRGAN's generator (Ledig et al. 2017, figure 4): N x 3 x H x W -> N x 3 x factor H x factor W.
+    """The generator of SRGAN (Ledig et al. 2017, figure 4), for super-resolution by `factor`.
 
     9x9 convolution and PReLU; `blocks` residual blocks with BatchNorm and PReLU; 3x3 convolution, BatchNorm and
-    the long skip; log2(factor) pixel-shuffle blocks with PReLU; 9x9 convolution and Tanh. At x4 1.5 M parameters.
+    the long skip connection; one upsampling and PReLU for each doubling; 9x9 convolution and Tanh. As published it
+    has 1.5 M parameters at x4.
 
     Args:
-        factor: 2 or 4.
+        factor: of the enlargement, 2 or 4.
         width: channels (published: 64).
         blocks: residual blocks (published: 16).
-        norm: "batch" (published); later networks such as EDSR gain by "none".
-        upsample: "shuffle" (published), or another.
+        norm: "batch" (published). Later networks such as EDSR (Lim et al. 2017) are better with "none".
+        upsample: "shuffle" (published), or another kind of `upsampling`.
         residual: predict the correction to the bicubic enlargement, as VDSR does (Kim et al. 2016).
-        kernel: of the first and last convolution (published: 9).
+        kernel: side of the first and the last convolution (published: 9).
 
     Example:
         >>> SRResNet(4, width=8, blocks=2)(torch.rand(1, 3, 10, 7)).shape
@@ -47,19 +48,20 @@ class SRResNet(RestoringNetwork):
     ) -> None:
         super().__init__(tanh_range, residual)
         self.factor = factor
-        edge = {"padding": kernel // 2, "padding_mode": "replicate"}
-        self.head = nn.Sequential(nn.Conv2d(3, width, kernel, **edge), nn.PReLU())
+        head = nn.Conv2d(3, width, kernel, padding=kernel // 2, padding_mode="replicate")
+        self.head = nn.Sequential(head, nn.PReLU())
         self.blocks = nn.Sequential(*(ResidualBlock(width, norm, nn.PReLU) for _ in range(blocks)))
         last = nn.Conv2d(width, width, 3, padding=1, bias=norm == "none")
         self.body_end = nn.Sequential(last, *normalisation(norm, width))
-        enlargements = factor.bit_length() - 1
-        ups = [(upsampling(upsample, width, width), nn.PReLU()) for _ in range(enlargements)]
+        doublings = factor.bit_length() - 1
+        ups = [(upsampling(upsample, width, width), nn.PReLU()) for _ in range(doublings)]
         self.up = nn.Sequential(*(layer for pair in ups for layer in pair))
-        self.out = nn.Conv2d(width, 3, kernel, **edge)
+        self.out = nn.Conv2d(width, 3, kernel, padding=kernel // 2, padding_mode="replicate")
         self.initialise(norm)
 
     def forward(self, degraded: Tensor) -> Tensor:
+        """N x 3 x H x W in [0, 1] -> N x 3 x factor H x factor W, in [0, 1] in eval mode."""
         features = self.head(degraded.contiguous(memory_format=torch.channels_last))
         features = features + self.body_end(self.blocks(features))
-        first = enlarge(degraded, self.factor) if self.residual else degraded
-        return self.to_image(self.out(self.up(features)), first)
+        initial_estimate = enlarge(degraded, self.factor) if self.residual else degraded
+        return self.to_image(self.out(self.up(features)), initial_estimate)

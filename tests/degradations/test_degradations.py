@@ -9,7 +9,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from support import ODD
 
-from gan_restore.degradations.base import Compose, Degradation, sample, seeded
+from gan_restore.degradations.base import Compose, Degradation, sample_uniform, seeded
 from gan_restore.degradations.blind import BlindFace
 from gan_restore.degradations.blur_and_codec import JPEG, Downsample, GaussianBlur, LowResolution
 from gan_restore.degradations.noise import GaussianNoise, SaltAndPepper
@@ -76,7 +76,7 @@ def test_every_image_draws_its_own_setting() -> None:
     noisy = GaussianNoise((0.02, 0.2))(torch.full((64, 3, 40, 40), 0.5), seeded(0))
     sigmas = noisy.std((1, 2, 3))
     assert 0.019 < sigmas.min() < 0.05 and 0.17 < sigmas.max() < 0.21
-    values = sample((2, 4), 2000, seeded(0))
+    values = sample_uniform((2, 4), 2000, seeded(0))
     assert values.shape == (2000, 1, 1, 1) and values.min() < 2.01 and values.max() > 3.99
     assert values.mean().item() == pytest.approx(3, abs=0.05)
     smooth = GaussianBlur((0, 4))(torch.rand(1, 3, 40, 40).expand(32, -1, -1, -1), seeded(0)).std((1, 2, 3))
@@ -102,7 +102,7 @@ def test_blur_is_scipys(sigma: float, size: tuple[int, int]) -> None:
 
 def test_blur_does_not_depend_on_the_rest_of_the_range() -> None:
     clean = torch.rand(1, 3, 20, 30)
-    sigma = sample((0.5, 6), 1, seeded(7)).item()
+    sigma = sample_uniform((0.5, 6), 1, seeded(7)).item()
     torch.testing.assert_close(GaussianBlur((0.5, 6))(clean, seeded(7)), GaussianBlur(sigma)(clean, seeded(0)))
 
 

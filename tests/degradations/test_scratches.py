@@ -10,7 +10,7 @@ from support import ODD
 from gan_restore.degradations.base import Compose, seeded
 from gan_restore.degradations.noise import GaussianNoise
 from gan_restore.degradations.overlays import ScratchOverlay
-from gan_restore.degradations.scratches import Scratches, _Marks, _splat
+from gan_restore.degradations.scratches import Scratches, _Disks, _draw_disks
 from gan_restore.files import UserError
 from gan_restore.images import to_tensor, write
 
@@ -94,8 +94,8 @@ def test_the_order_of_marks_does_not_matter() -> None:
     looks = [torch.rand(500, generator=g) * top for top in (3, 1, 1)]
     order = torch.randperm(500, generator=g)
     one, other = torch.zeros(2, 2, 30, 30, dtype=torch.int32)
-    _splat(one, _Marks(image, place, *looks))
-    _splat(other, _Marks(image[order], place[:, order], *(look[order] for look in looks)))
+    _draw_disks(one, _Disks(image, place, *looks))
+    _draw_disks(other, _Disks(image[order], place[:, order], *(look[order] for look in looks)))
     assert torch.equal(one, other) and (one > 0).float().mean() > 0.5
 
 
