@@ -1,3 +1,4 @@
+import os
 import shutil
 from pathlib import Path
 
@@ -168,3 +169,57 @@ def test_layouts_that_cannot_be_read_are_one_line(tmp_path: Path) -> None:
         (tmp_path / "more" / "list_eval_partition.csv").write_text(text)
         with pytest.raises(UserError, match=r"columns image_id,partition|does not list"):
             find_items(tmp_path / "more")
+
+
+@pytest.mark.parametrize("inner", ["img_align_celeba", CELEBA])
+def test_celebas_list_is_found_from_its_inner_folders(tmp_path: Path, inner: str, monkeypatch) -> None:
+    root = celeba(tmp_path / "celeba", *LAYOUTS["CelebA"][0])
+    found = splits(root / inner)
+    assert found and all(("train", "val", "test")[int(Path(name).stem) % 3] == found[name] for name in found)
+    monkeypatch.chdir(root / inner)
+    assert list(splits(Path()).values()) == list(found.values())
+
+
+def test_a_list_of_other_images_in_a_folder_above_is_not_used(tmp_path: Path) -> None:
+    root = celeba(tmp_path / "celeba", f"{CELEBA}/000001.jpg")
+    make(root / "holiday", *(f"{i}.png" for i in range(40)))
+    assert set(splits(root / "holiday").values()) == {"train", "val", "test"}
+    make(root / "holiday", "000001.jpg")
+    with pytest.raises(UserError, match="does not list 40 of the 41 images"):
+        find_items(root / "holiday")
+
+
+@pytest.mark.parametrize(
+    "copy", ["_small", "-1024x768", " (1)", "@2x", "_copy", " - Copy (2)", "_thumb", " copy 2", "-SCALED"]
+)
+def test_copies_in_different_splits_are_told(tmp_path: Path, capsys, copy: str) -> None:
+    torn = next(i for i in range(100) if split_of(f"IMG_{i}") != split_of(f"IMG_{i}{copy}"))
+    find_items(make(tmp_path, f"IMG_{torn}.png", f"web/IMG_{torn}{copy}.jpg", "other.png", "IMG_7_2.png"))
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "1 photos have copies in different splits" in told
+    assert f"IMG_{torn}.png" in told and f"IMG_{torn}{copy}.jpg" in told
+
+
+def test_numbered_photos_and_copies_in_one_split_are_not_told(tmp_path: Path, capsys) -> None:
+    find_items(make(tmp_path / "numbered", *(f"dog ({i}).png" for i in range(1, 60))))
+    find_items(make(tmp_path / "sorted", "train/a.png", "train/a_small.png", "test/b.png"))
+    find_items(make(tmp_path / "folders", "a.png", "thumbs/a.png"))
+    assert capsys.readouterr().err == ""
+
+
+def test_names_that_are_not_utf8_have_a_split(tmp_path: Path, capsys) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    try:
+        make(tmp_path, f"{name}.png", "train/a.png", f"train/{name}.png")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    assert split_of(name) in ("train", "val", "test")
+    photos = load(tmp_path, "train")
+    assert len(photos) == 2 and all(name.encode() for name in photos.names)
+    assert "left out 1 of 3" in capsys.readouterr().err
+    (tmp_path / "train" / f"{name}.gif").write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"udce9\.gif"):
+        load(tmp_path, "train")
+    assert len(load(tmp_path, "train", skip_unreadable=True)) == 2
+    (tmp_path / "train").rename(tmp_path / name)
+    assert len(load(tmp_path / name, "all", skip_unreadable=True)) == 2
