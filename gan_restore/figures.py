@@ -199,7 +199,7 @@ def perception_distortion_plane(
     axis.margins(x=0.1, y=0.15)
     left, right = axis.get_xlim()
     bottom, top = axis.get_ylim()
-    # Names stand on the side with more room, and above each other where points are close.
+    # Names stand on the side with more space, and above each other where points are close.
     heights = {"left": bottom, "right": bottom}
     for name, (across, up) in sorted(points.items(), key=lambda point: point[1][1]):
         side = "left" if across < (left + right) / 2 else "right"

@@ -17,7 +17,8 @@ run = Path(out_dir) / recipe
 (run / "figures").mkdir(parents=True, exist_ok=True)
 row = dict(method="<b>net</b>", kind="learned", data=data_dir or "photos", n_images=1, psnr=40.123,
            ssim=0.99, mse=1e-4, channel="RGB", crop_border=0, range="[0, 1]", damage="d", seed=seed,
-           seconds_per_image=0.1, sizes="64 x 64", preparation="images as they are", note="")
+           seconds_per_image=0.1, sizes="64 x 64", preparation="images as they are",
+           note="epoch chosen on 2 images of 'val'")
 (run / "results.json").write_text(json.dumps([row, {**row, "method": "first stage", "psnr": 30.5}]))
 (run / "figures" / "05_scores.png").write_bytes(b"")
 """
@@ -64,6 +65,7 @@ def test_the_course_writes_notebooks_a_summary_and_a_page(notebooks: Path, tmp_p
     assert "40.12" in text and "unet-denoiser/figures/05_scores.png" in text and "&lt;b&gt;net&lt;/b&gt;" in text
     assert 'href="05_evaluation-unet-denoiser.html"' in text
     assert "<td>first stage<td>learned<td>30.50" in text, "a recipe of two stages has a row for each network"
+    assert all(said in text for said in ("64 x 64 pixels", "images as they are", "chosen on 2 images"))
     assert "05_earlier" not in text and not earlier.exists() and own.exists()
 
 
