@@ -1,10 +1,10 @@
-"""How fast images reach training: decoded for every sample, by a plain `DataLoader`, and from the store.
+"""Measure the speed of data loading: files decoded for every crop, a plain `DataLoader`, and the cache.
 
     python benchmarks/data_path.py --data photos/
 
-Random crops, without damage. The ways are measured in turns within one run, and the best time of each counts.
-Without workers that is the processor's time, so a rate is per core and other work disturbs little. Then a recipe
-trains for an epoch at scale `small`, and the share of its time spent waiting for data is printed.
+Random crops, without degradation. All ways are measured alternately, and the best time of each counts. Without
+worker processes this is processor time, so a rate is per core and other work on the machine has little effect. Then a
+recipe is trained for an epoch at the scale `small`, and the share of a step spent waiting for data is printed.
 """
 
 import random
@@ -39,17 +39,17 @@ class Options:
     batch: int = 16
     """Crops in a batch."""
     workers: int = 0
-    """Worker processes of the two loaders; with any, the time is the clock's and not per core."""
+    """Worker processes of the two loaders; with any, the wall-clock time is measured instead of processor time."""
     rounds: int = 3
-    """Epochs measured of each way."""
+    """Epochs measured for each way."""
     recipe: str = "unet-denoiser"
-    """The recipe whose wait for data is measured; empty for none."""
+    """The recipe whose waiting time is measured; empty for none."""
     device: str = "auto"
-    """What it trains on."""
+    """The device for the training."""
 
 
 class PlainFolder(Dataset):
-    """What `torchvision.datasets.ImageFolder` does, for a folder without classes."""
+    """The images of a folder, loaded as in `torchvision.datasets.ImageFolder` but without classes."""
 
     def __init__(self, paths: list[Path], size: int) -> None:
         self.paths = paths
@@ -73,7 +73,9 @@ def main(options: Options) -> None:
             images = epoch()
             best[name] = max(best[name], images / (clock() - begun))
     plain = best["plain DataLoader, mirrored"]
-    print(f"| crops of {options.size} from {options.data.name} | images a second | of the plain DataLoader |")
+    print(
+        f"| crops of {options.size} from {options.data.name} | images per second | relative to the plain DataLoader |"
+    )
     print("|---|---|---|")
     for name, rate in best.items():
         print(f"| {name} | {rate:,.0f} | {rate / plain:.1f} x |")
@@ -87,7 +89,7 @@ def main(options: Options) -> None:
 
 
 def ways_to_load(options: Options) -> dict[str, Callable[[], int]]:
-    """For each way a function that goes through the images once and returns how many crops it took."""
+    """For each way, a function that loads one crop of every image and returns the number of crops."""
     paths = list_images(options.data)
     plain = DataLoader(
         PlainFolder(paths, options.size), options.batch, shuffle=True, num_workers=options.workers, drop_last=True
@@ -97,17 +99,17 @@ def ways_to_load(options: Options) -> dict[str, Callable[[], int]]:
     def one_by_one() -> int:
         return sum(len(random_crop(path, options.size)[None]) for path in paths)
 
-    def from_store(augment: str) -> int:
+    def from_cache(augment: str) -> int:
         batches = Batches(images, options.size, options.batch, augment=augment)
-        # Ten times through, for else the start of the loader would weigh more than its work.
+        # Ten epochs: for one, starting the loader would take longer than loading.
         return sum(len(batch) for batch in batches.loader(0, 10 * len(batches), options.workers))
 
     return {
         "Pillow, one by one": one_by_one,
         "plain DataLoader, mirrored": lambda: sum(len(batch) for batch in plain),
-        "store and Batches": lambda: from_store("none"),
-        "store and Batches, mirrored": lambda: from_store("flip"),
-        "store and Batches, mirrored and turned": lambda: from_store("dihedral"),
+        "cache and Batches": lambda: from_cache("none"),
+        "cache and Batches, mirrored": lambda: from_cache("flip"),
+        "cache and Batches, mirrored and turned": lambda: from_cache("dihedral"),
     }
 
 
@@ -118,7 +120,7 @@ def random_crop(path: Path, size: int) -> np.ndarray:
 
 
 def wait_for_data(options: Options) -> tuple[float, float]:
-    """Mean seconds of a training step spent waiting for its batch, and spent on the rest."""
+    """Mean seconds of a training step: waiting for its batch, and everything else."""
     recipe = recipes.get(options.recipe, "small", data=str(options.data), epochs=1, crops_per_image=1)
     with timed_loader() as (waits, steps), tempfile.TemporaryDirectory() as folder:
         training.train(recipe, folder, Compute(device=options.device))
@@ -128,7 +130,7 @@ def wait_for_data(options: Options) -> tuple[float, float]:
 
 @contextmanager
 def timed_loader() -> Iterator[tuple[list[float], list[float]]]:
-    """While this is open, each loader notes how long its user waited for a batch and how long it used it."""
+    """Inside the block, record for each batch the seconds spent waiting for it and the seconds spent using it."""
     waits: list[float] = []
     steps: list[float] = []
     loader = Batches.loader

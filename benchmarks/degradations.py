@@ -1,9 +1,9 @@
-"""How fast photos are damaged: one by one against in batches, and bicubic downsampling against Pillow's.
+"""Measure the speed of degradations, one by one and in batches, and of bicubic downsampling, here and in Pillow.
 
     python benchmarks/degradations.py
 
-Photos are crops of one inside scikit-image. The two sides of a line are measured in turns within one run, and the
-best time of each counts; with one thread it is the processor's time. So other work on the machine disturbs little.
+The photos are crops of one that is inside scikit-image. The two columns of a line are measured alternately, and the
+best time of each counts. With one thread this is processor time, so other work on the machine has little effect.
 """
 
 import tempfile
@@ -32,13 +32,13 @@ from gan_restore.images import to_bytes, to_tensor, write
 @dataclass
 class Options:
     device: str = "cpu"
-    """Where the batches are; bicubic is compared on the CPU, where Pillow is."""
+    """Device of the batches; bicubic downsampling is compared on the CPU, where Pillow computes."""
     size: int = 256
     """Side of the square photos in pixels."""
     batch: int = 16
     """Photos in a batch."""
     rounds: int = 15
-    """Measurements of each side."""
+    """Measurements of each column."""
 
 
 def main(options: Options) -> None:
@@ -77,7 +77,7 @@ def main(options: Options) -> None:
 
 
 def photos(count: int, size: int) -> Tensor:
-    """Crops of one photo at different places, count x 3 x size x size."""
+    """Random crops of one photo, count x 3 x size x size."""
     photo = to_tensor(skimage.data.astronaut())
     spare = [side - size for side in photo.shape[2:]]
     corners = torch.rand(count, 2, generator=seeded(0)).mul(torch.tensor(spare)).int().tolist()
@@ -89,10 +89,10 @@ def one_by_one(damage: Degradation, batch: Tensor, generator: torch.Generator) -
 
 
 def bicubic(pixels: Tensor) -> tuple[Callable[[], object], Callable[[], object]]:
-    """Both ways to halve a batch of bytes."""
+    """Two functions that halve the resolution of a batch of bytes: Pillow's and PyTorch's."""
     half = pixels.shape[3] // 2, pixels.shape[2] // 2
     pictures = [Image.fromarray(image.permute(1, 2, 0).contiguous().numpy()) for image in pixels]
-    # The order in memory that decoded photos have anyway, and that torch's fast kernel wants.
+    # The memory layout of decoded photos, for which PyTorch has a fast kernel.
     channels_last = pixels.contiguous(memory_format=torch.channels_last)
     return (
         lambda: [picture.resize(half, Image.Resampling.BICUBIC) for picture in pictures],
@@ -104,7 +104,7 @@ def report(name: str, first: Callable[[], object], second: Callable[[], object],
     """Print one line of a table."""
     clock = time.process_time if torch.get_num_threads() == 1 and options.device == "cpu" else time.perf_counter
     best = [float("inf")] * 2
-    for round_ in range(options.rounds + 1):  # the first warms up
+    for round_ in range(options.rounds + 1):  # the first one is not counted
         for side, run in enumerate((first, second)):
             start = clock()
             run()

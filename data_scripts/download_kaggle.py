@@ -1,11 +1,11 @@
-"""Fetch the data sets of the course from Kaggle, whole or not at all.
+"""Download the data sets of the course from Kaggle.
 
     python data_scripts/download_kaggle.py list
     python data_scripts/download_kaggle.py get NAME [--root data] [--from-zip FILE]
     python data_scripts/download_kaggle.py verify NAME [--root data]
 
-A data set is the folder ROOT/NAME. It appears by one rename, after every file in it was checked against the
-archive, and holds a record of its files for `verify`. What is unfinished lies in ROOT/.NAME, which nothing reads.
+A data set is the folder ROOT/NAME. It appears by one rename, after every file was checked against the archive, so
+it is complete or absent. It holds a record of its files for `verify`. Unfinished downloads are in ROOT/.NAME.
 """
 
 import contextlib
@@ -32,8 +32,8 @@ from gan_restore.cli.arguments import parse
 from gan_restore.files import UserError, read_json, write_json
 
 SCRIPT = "python data_scripts/download_kaggle.py"
-RECORD = ".files.json"  # file -> [size, CRC-32]; hidden, so that no image loader trips over it
-_SPARE = 64 * 2**20  # bytes to leave free: a disk filled to the brim breaks other programs
+RECORD = ".files.json"  # file -> [size, CRC-32]; hidden, so that image loaders ignore it
+_SPARE = 64 * 2**20  # bytes to leave free: a full disk breaks other programs
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 
 
@@ -43,10 +43,10 @@ class DataSet:
 
     Attributes:
         address: owner/name on Kaggle.
-        size: of the archive, as far as known.
-        licence: as far as known; the data set's page has the last word.
+        size: size of the archive, as far as known.
+        licence: as far as known; the page of the data set decides.
         recipes: the recipes that train on it.
-        layout: patterns of the files that must be there, one path part a `*`.
+        layout: patterns of the required files; a `*` stands for one part of a path.
     """
 
     address: str
@@ -57,11 +57,11 @@ class DataSet:
 
     @property
     def url(self) -> str:
-        """The page to read the licence on, and to download by hand from."""
+        """The page of the data set, with its licence and the download in a browser."""
         return f"https://www.kaggle.com/datasets/{self.address}"
 
 
-# As far as known: "own terms" are those of the set's makers; the page on Kaggle has the last word.
+# "own terms" are those of the authors of the data set. docs/data_sets.md says more.
 FACES = "humanface8000/landscape Images"
 DATA_SETS = {
     "div2k": DataSet(
@@ -94,7 +94,11 @@ Zip = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0, 2 for what only the user can mend, 130 after Ctrl-C."""
+    """Run one command.
+
+    Returns:
+        The exit code: 0, 2 for an error that the user can correct, 130 after Ctrl-C.
+    """
     args = list(sys.argv[1:] if argv is None else argv)
     commands = {"list": list_all, "get": get, "verify": verify}
     try:
@@ -108,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"download_kaggle: {str(error).replace(chr(10), ' ')}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\ndownload_kaggle: stopped; the same command goes on from here", file=sys.stderr)
+        print("\ndownload_kaggle: stopped; the same command continues from here", file=sys.stderr)
         return 130
     except SystemExit as stop:  # --help was shown
         return int(stop.code or 0)
@@ -116,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def list_all() -> None:
-    """List the data sets: address, size of the archive, licence and the recipes that use them.
+    """List the data sets with address, size of the archive, licence and the recipes that use them.
 
     Example: python data_scripts/download_kaggle.py list
     """
@@ -125,13 +129,13 @@ def list_all() -> None:
 
 
 def get(name: Positional[Name], root: Path = Path("data"), from_zip: Zip = None) -> None:
-    """Fetch a data set into ROOT/NAME, or do nothing if it is there and whole.
+    """Download a data set into ROOT/NAME. A complete data set is not downloaded again.
 
     Example: python data_scripts/download_kaggle.py get fer2013-csv
 
     Args:
         root: The folder that holds the data sets.
-        from_zip: An archive that you downloaded by hand; nothing is fetched then, and it is left as it is.
+        from_zip: An archive that you downloaded yourself; it is used instead of a download and is not changed.
     """
     folder = root / name
     if from_zip and not from_zip.is_file():
@@ -139,7 +143,7 @@ def get(name: Positional[Name], root: Path = Path("data"), from_zip: Zip = None)
     with _working_on(name, root) as work:
         shutil.rmtree(work / "files", ignore_errors=True)  # left by a killed run
         if folder.exists():
-            print(f"{folder} is there already; nothing is fetched")
+            print(f"{folder} exists already; nothing is downloaded")
         else:
             archive = from_zip or _download(name, work)
             try:
@@ -147,9 +151,9 @@ def get(name: Positional[Name], root: Path = Path("data"), from_zip: Zip = None)
             except _BROKEN as error:
                 if not from_zip:
                     archive.unlink()
-                again = "download it again" if from_zip else "it is removed; run the same command again"
+                again = "download it again" if from_zip else "it was removed; run the same command again"
                 raise UserError(
-                    f"{archive} is damaged or cut short ({error}): nothing installed; {again}"
+                    f"{archive} is damaged or incomplete ({error}): nothing was installed; {again}"
                 ) from None
             write_json(work / "files" / RECORD, record)
             (work / "files").rename(folder)
@@ -158,7 +162,7 @@ def get(name: Positional[Name], root: Path = Path("data"), from_zip: Zip = None)
 
 
 def verify(name: Positional[Name], root: Path = Path("data")) -> None:
-    """Check every file of ROOT/NAME against the archive it came from, count them, and say what to run next.
+    """Check every file of ROOT/NAME against its archive, count the files, and print the next command.
 
     Example: python data_scripts/download_kaggle.py verify fer2013-csv
 
@@ -167,7 +171,7 @@ def verify(name: Positional[Name], root: Path = Path("data")) -> None:
     """
     folder = root / name
     if not folder.is_dir():
-        raise UserError(f"no folder {folder}; fetch it with `{SCRIPT} get {name} --root {root}`")
+        raise UserError(f"no folder {folder}; download it with `{SCRIPT} get {name} --root {root}`")
     if not (folder / RECORD).is_file():
         raise UserError(
             f"{folder} holds no record of its files, so it cannot be verified; "
@@ -178,7 +182,7 @@ def verify(name: Positional[Name], root: Path = Path("data")) -> None:
     damaged = [file for file, (size, checksum) in progress if _checksum(folder / file, size) != checksum]
     if damaged:
         raise UserError(
-            f"{len(damaged)} of {len(record)} files in {folder} are missing or changed, as {damaged[0]}; "
+            f"{len(damaged)} of {len(record)} files in {folder} are missing or changed, such as {damaged[0]}; "
             f"remove the folder and run `{SCRIPT} get {name} --root {root}`"
         )
     for pattern, count in _count(name, list(record)).items():
@@ -191,21 +195,25 @@ def verify(name: Positional[Name], root: Path = Path("data")) -> None:
 
 
 def _zip_name(name: str) -> str:
-    """What the Kaggle client calls the archive."""
+    """The file name that the Kaggle client gives the archive."""
     return DATA_SETS[name].address.split("/")[1] + ".zip"
 
 
 @contextlib.contextmanager
 def _working_on(name: str, root: Path) -> Iterator[Path]:
-    """Give the folder of what is unfinished, to one process at a time; `UserError` if the disk fails."""
+    """The folder for unfinished files, locked for one process.
+
+    Raises:
+        UserError: if another process holds the lock, or the disk cannot be read or written.
+    """
     work = root / f".{name}"
     try:
         work.mkdir(parents=True, exist_ok=True)
-        # The lock stays when all else goes: removing it would let a third process in beside a second.
+        # The lock file is never removed: otherwise a second and a third process could both hold a lock.
         with FileLock(work / "lock", timeout=0):
             yield work
     except Timeout:
-        raise UserError(f"another process is fetching {name}; wait for it, then run this again") from None
+        raise UserError(f"another process is downloading {name}; wait for it, then run this again") from None
     except OSError as error:
         raise UserError(
             f"cannot read or write {error.filename or root}: {error.strerror or error}; "
@@ -214,7 +222,11 @@ def _working_on(name: str, root: Path) -> Iterator[Path]:
 
 
 def _download(name: str, work: Path) -> Path:
-    """Fetch the archive into `work`, going on where an earlier call stopped; returns its path."""
+    """Download the archive into `work`, continuing an interrupted download; returns its path.
+
+    Raises:
+        UserError: if the client is missing, or Kaggle or the connection refuses the download.
+    """
     if not find_spec("kaggle"):
         raise UserError("the kaggle package is missing; install it with `pip install kaggle`")
     from requests import RequestException
@@ -225,27 +237,31 @@ def _download(name: str, work: Path) -> Path:
         _sign_in(name).dataset_download_files(DATA_SETS[name].address, path=str(work), quiet=False)
     except (RequestException, BrokenConnection) as error:
         raise UserError(_explain(error, DATA_SETS[name], f"run `{SCRIPT} get {name} --from-zip FILE`")) from None
-    except ValueError as error:  # the client got another size than was announced
+    except ValueError as error:  # the size differs from the announced one
         archive.unlink(missing_ok=True)
-        raise UserError(f"{error}; what was fetched is removed: run the same command again") from None
+        raise UserError(f"{error}; the download was removed: run the same command again") from None
     return archive
 
 
 def _sign_in(name: str) -> Any:
-    """The Kaggle client, with credentials; `UserError` if there are none or Kaggle does not know them."""
+    """The Kaggle client, signed in.
+
+    Raises:
+        UserError: if there are no valid credentials.
+    """
     said = io.StringIO()
     try:
-        with contextlib.redirect_stdout(said):  # pages of advice; ours is one line
-            import kaggle  # signs in by itself, but hides what goes wrong: hence once more
+        with contextlib.redirect_stdout(said):  # the client prints long advice
+            import kaggle  # signs in, but hides errors: hence authenticate() again
 
             kaggle.api.authenticate()
-    except (SystemExit, TypeError):  # TypeError: kaggle.json is JSON, but not of names and values
+    except (SystemExit, TypeError):  # TypeError: kaggle.json is JSON but not an object
         source = _credentials()
         wrong = f"Kaggle finds nothing valid in {source}" if source else "no Kaggle credentials found"
         by_hand = f"download {DATA_SETS[name].url} in a browser and run `{SCRIPT} get {name} --from-zip FILE`"
         raise UserError(f"{wrong}; {_NEW_TOKEN}; or {by_hand}") from None
     for warning in {line for line in said.getvalue().splitlines() if line.startswith("Warning")}:
-        print(warning, file=sys.stderr)  # that others can read kaggle.json
+        print(warning, file=sys.stderr)  # such as: other users can read kaggle.json
     return kaggle.api
 
 
@@ -256,12 +272,12 @@ _NEW_TOKEN = (
 
 
 def _credentials() -> str:
-    """Which of the user's credentials the client sends, in the client's own order; empty if there are none."""
+    """The credentials that the client sends, in its order of preference; empty if there are none."""
     import kaggle
     from kagglesdk import get_access_token_from_env
 
     token, source = get_access_token_from_env()
-    if token:  # sent even where Kaggle did not know it and a valid kaggle.json lies beside
+    if token:  # used even if it is invalid and a valid kaggle.json exists
         return source if source.startswith("KAGGLE") else f"~/.kaggle/{source}"
     if {"KAGGLE_USERNAME", "KAGGLE_KEY"} <= os.environ.keys():
         return "KAGGLE_USERNAME and KAGGLE_KEY"
@@ -269,12 +285,12 @@ def _credentials() -> str:
 
 
 def _explain(error: Exception, kind: DataSet, from_zip: str) -> str:
-    """What went wrong between here and Kaggle, and what to do."""
+    """One line on a failed request to Kaggle, with what to do."""
     response = getattr(error, "response", None)
     if response is None:
         return (
             f"the connection to Kaggle failed ({type(error).__name__}): check the network and run the same "
-            "command again; it goes on where it stopped"
+            "command again; it continues where it stopped"
         )
     seconds = response.headers.get("Retry-After", "")
     told = {
@@ -282,30 +298,34 @@ def _explain(error: Exception, kind: DataSet, from_zip: str) -> str:
         + _NEW_TOKEN,
         403: f"Kaggle denies access: open {kind.url} signed in, accept its rules if it asks, and run the same "
         f"command again; or download it there and {from_zip}",
-        404: f"Kaggle has no {kind.address}, or not for this account: see whether {kind.url} opens; if you find "
+        404: f"Kaggle has no {kind.address}, or not for this account: open {kind.url} in a browser; if you find "
         f"an archive of this layout elsewhere, {from_zip}",
-        429: f"too many requests to Kaggle: wait {seconds if seconds.isdigit() else 'some hundred'} seconds, then "
+        429: f"too many requests to Kaggle: wait {seconds if seconds.isdigit() else 'a few hundred'} seconds, then "
         "run the same command again",
     }
     status = response.status_code
-    return f"{told.get(status, f'Kaggle answers: {error}; run the same command again later')} (HTTP {status})"
+    return f"{told.get(status, f'Kaggle answered: {error}; run the same command again later')} (HTTP {status})"
 
 
 def _extract(archive: Path, name: str, into: Path) -> dict[str, tuple[int, int]]:
-    """Unpack into a new folder, each file checked against its CRC-32; returns file -> (size, CRC-32)."""
+    """Unpack into a new folder and check each file against its CRC-32; returns file -> (size, CRC-32).
+
+    Raises:
+        UserError: if the archive is not this data set, is unsafe, or does not fit on the disk.
+    """
     with zipfile.ZipFile(archive) as opened:
         members = [member for member in opened.infolist() if not member.is_dir()]
         for member in members:
             if not _stays_inside(member):
                 raise UserError(
-                    f"{archive} holds {member.filename!r}, a link or a path out of its folder: nothing was "
-                    f"installed; do not trust it, fetch {DATA_SETS[name].url} anew"
+                    f"{archive} holds {member.filename!r}, a link or a path outside its folder: nothing was "
+                    f"installed; do not trust it, and download {DATA_SETS[name].url} again"
                 )
         for pattern, count in _count(name, [member.filename for member in members]).items():
             if not count:
                 raise UserError(
                     f"{archive} holds no {pattern}: nothing was installed; make sure that it comes from "
-                    f"{DATA_SETS[name].url}, and remove it if it does not"
+                    f"{DATA_SETS[name].url}, or remove it"
                 )
         needed, free = sum(member.file_size for member in members) + _SPARE, shutil.disk_usage(into.parent).free
         if needed > free:
@@ -329,7 +349,7 @@ def _stays_inside(member: zipfile.ZipInfo) -> bool:
 
 
 def _count(name: str, files: list[str]) -> dict[str, int]:
-    """How many files there are of each pattern that the data set must have."""
+    """The number of files that match each required pattern."""
     return {
         pattern: sum(file.count("/") == pattern.count("/") and fnmatchcase(file, pattern) for file in files)
         for pattern in DATA_SETS[name].layout
@@ -337,7 +357,7 @@ def _count(name: str, files: list[str]) -> dict[str, int]:
 
 
 def _checksum(path: Path, size: int) -> int | None:
-    """CRC-32 of a file; None if it cannot be read or has another size."""
+    """CRC-32 of a file; None if the file cannot be read or has another size."""
     checksum = 0
     try:
         if path.stat().st_size != size:

@@ -3,9 +3,9 @@
     python data_scripts/make_scratched_pairs.py PHOTOS OUT
     python data_scripts/make_scratched_pairs.py PHOTOS OUT --overlays SCANS --no-draw --masks --size 512
 
-Each photo becomes two files of its own name, at its own place below `OUT/humanface8000/landscape Images`: clean in
-`color`, damaged in `gray`. The damage depends on the seed and the name alone. What is there already is kept, so the
-same command goes on after a stop.
+Each photo becomes two files with its name and subfolder below `OUT/humanface8000/landscape Images`: clean in
+`color`, damaged in `gray`. The damage depends only on the seed and the name. Existing files are kept, so the same
+command continues after an interruption.
 """
 
 import contextlib
@@ -39,11 +39,11 @@ from gan_restore.images import list_images, quantise, read, to_bytes
 
 SCRIPT = "python data_scripts/make_scratched_pairs.py"
 LAYOUT = Path("humanface8000", "landscape Images")
-RECORD = ".pairs.json"  # how the pairs were made; hidden, so that no image loader trips over it
+RECORD = ".pairs.json"  # how the pairs were made; hidden, so that image loaders ignore it
 Photos = Annotated[Path, tyro.conf.arg(metavar="PHOTOS")]
 Out = Annotated[Path, tyro.conf.arg(metavar="OUT")]
 Overlays = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
-# Names stay as they are, so the format is the photo's; each as lossless as its format can be.
+# Names do not change, so a file has the photo's format, with as little loss as the format allows.
 _OPTIONS = {
     ".jpg": {"quality": 95, "subsampling": "4:4:4"},
     ".jpeg": {"quality": 95, "subsampling": "4:4:4"},
@@ -53,7 +53,16 @@ _OPTIONS = {
 
 @dataclass(frozen=True)
 class Job:
-    """How each photo is made a pair."""
+    """How each photo becomes a pair.
+
+    Attributes:
+        photos: folder of clean photos.
+        out: folder for the pairs.
+        damage: the degradation.
+        seed: seed of the damage.
+        size: pixels on the longer side that photos are shrunk to; 0 keeps their size.
+        masks: whether masks are written too.
+    """
 
     photos: Path
     out: Path
@@ -63,7 +72,7 @@ class Job:
     masks: bool
 
     def targets(self, photo: Path) -> dict[str, Path]:
-        """The files that a photo becomes. A mask is a PNG, whatever the photo is: JPEG would smear it."""
+        """The files of a photo by kind. A mask is always a PNG, since JPEG would blur it."""
         name = photo.relative_to(self.photos)
         files = {kind: self.out / LAYOUT / kind / name for kind in ("color", "gray")}
         if self.masks:
@@ -71,12 +80,16 @@ class Job:
         return files
 
     def run(self, photo: Path) -> None:
-        """Write the files of one photo that are missing."""
+        """Write the missing files of one photo.
+
+        Raises:
+            UserError: if the photo cannot be read.
+        """
         try:
             clean = shrink_each(read(photo), self.size)
         except UserError as error:
-            raise UserError(f"{error}; mend or remove it, then run the same command again") from None
-        # Of the name alone: neither the order nor the number of workers matters.
+            raise UserError(f"{error}; repair or remove it, then run the same command again") from None
+        # A seed by name, so that the order and the number of workers make no difference.
         name = hashlib.sha256(photo.relative_to(self.photos).as_posix().encode()).digest()
         generator = seeded(random_seed(self.seed, int.from_bytes(name[:8], "big")))
         damaged, mask = self.damage.with_mask(clean, generator)
@@ -87,7 +100,11 @@ class Job:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Make the pairs; returns the exit code: 0, 2 for what only the user can mend, 130 after Ctrl-C."""
+    """Make the pairs.
+
+    Returns:
+        The exit code: 0, 2 for an error that the user can correct, 130 after Ctrl-C.
+    """
     args = list(sys.argv[1:] if argv is None else argv)
     try:
         parse(make, args, SCRIPT)
@@ -95,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"make_scratched_pairs: {str(error).replace(chr(10), ' ')}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nmake_scratched_pairs: stopped; the same command goes on from here", file=sys.stderr)
+        print("\nmake_scratched_pairs: stopped; the same command continues from here", file=sys.stderr)
         return 130
     except SystemExit as stop:  # --help was shown
         return int(stop.code or 0)
@@ -112,25 +129,25 @@ def make(
     size: int = 0,
     workers: int = os.cpu_count() or 1,
 ) -> None:
-    """Make pairs of clean and scratched photos, in HumanFace8000's layout; what is there already is kept.
+    """Make pairs of clean and scratched photos, in HumanFace8000's layout. Existing files are kept.
 
     Example: python data_scripts/make_scratched_pairs.py my/photos data/scratched --size 512 --masks
 
     Args:
-        photos: Folder of clean photos, at any depth.
+        photos: Folder of clean photos, with subfolders.
         out: Folder for the pairs.
         draw: Draw scratches, cracks, dust and stains.
-        overlays: Folder of scanned scratches, light on black, to lay over.
-        masks: Write the masks too, into a third folder: white where the damage covers, as NAME.png.
-        seed: Another seed is another damage.
-        size: Shrink photos to so many pixels on the longer side; 0 keeps them. Scratches are made for about 512.
-        workers: Processes at work.
+        overlays: Folder of scanned scratches, light on black, to overlay.
+        masks: Also write masks, white where the photo is damaged, as NAME.png in a third folder.
+        seed: Seed of the damage.
+        size: Shrink photos to this many pixels on the longer side; 0 keeps them. Scratches suit about 512.
+        workers: Number of processes.
     """
     _check(photos, out, draw, overlays, seed, size, workers)
     paths = list_images(photos)
     for path in paths:
         if path.suffix.lower() == ".gif":
-            raise UserError(f"{path}: GIF holds 256 colours only; turn it into PNG, or remove it")
+            raise UserError(f"{path}: GIF has only 256 colours; convert it to PNG or remove it")
     steps = [*([Scratches()] if draw else []), *([ScratchOverlay(str(overlays))] if overlays else [])]
     job = Job(photos, out, Compose(*steps), seed, size, masks)
     with _working_on(job, overlays):
@@ -145,9 +162,9 @@ def make(
 
 def _check(photos: Path, out: Path, draw: bool, overlays: Path | None, seed: int, size: int, workers: int) -> None:
     if not draw and not overlays:
-        raise UserError("--no-draw leaves no damage: add --overlays FOLDER, or leave --no-draw out")
+        raise UserError("--no-draw leaves no damage: add --overlays FOLDER, or remove --no-draw")
     if out.resolve().is_relative_to(photos.resolve()):
-        raise UserError(f"{out} lies in {photos}, so its files would be taken for photos; choose another OUT")
+        raise UserError(f"{out} lies in {photos}, so its files would be read as photos; choose another OUT")
     for name, value, least in (("seed", seed, 0), ("size", size, 0), ("workers", workers, 1)):
         if value < least:
             raise UserError(f"--{name} must be at least {least}, not {value}")
@@ -157,7 +174,11 @@ def _check(photos: Path, out: Path, draw: bool, overlays: Path | None, seed: int
 
 @contextlib.contextmanager
 def _working_on(job: Job, overlays: Path | None) -> Iterator[None]:
-    """Keep other processes out of OUT, and settings apart from those that OUT was begun with."""
+    """Lock OUT for this process and check that its pairs were made with the same settings.
+
+    Raises:
+        UserError: if another process holds the lock, the settings differ, or the disk cannot be read or written.
+    """
     settings = {
         "photos": str(job.photos.resolve()),
         "seed": job.seed,
@@ -174,8 +195,8 @@ def _working_on(job: Job, overlays: Path | None) -> Iterator[None]:
                 for name, value in settings.items():
                     if before.get(name) != value:
                         raise UserError(
-                            f"{job.out} was begun with other {name} ({before.get(name)}, now {value}); "
-                            "run it as before, or choose another OUT"
+                            f"{job.out} was made with a different {name} ({before.get(name)}, now {value}); "
+                            "use the same settings, or choose another OUT"
                         )
             elif (job.out / LAYOUT).exists():
                 raise UserError(f"{job.out / LAYOUT} was not made by this script; choose another OUT")
@@ -185,7 +206,7 @@ def _working_on(job: Job, overlays: Path | None) -> Iterator[None]:
                 unfinished.unlink()
             yield
     except Timeout:
-        raise UserError(f"another process is at work in {job.out}; wait for it, then run this again") from None
+        raise UserError(f"another process is writing to {job.out}; wait for it, then run this again") from None
     except OSError as error:
         raise UserError(
             f"cannot read or write {error.filename or job.out}: {error.strerror or error}; "
@@ -194,7 +215,7 @@ def _working_on(job: Job, overlays: Path | None) -> Iterator[None]:
 
 
 def _digest(folder: Path) -> str:
-    """A short name for the files in a folder and what they hold."""
+    """A hash of the names and the content of the images in a folder."""
     found = hashlib.sha256()
     for path in list_images(folder):
         found.update(f"{path.relative_to(folder).as_posix()}\0".encode())
@@ -203,30 +224,37 @@ def _digest(folder: Path) -> str:
 
 
 def _run_all(job: Job, photos: list[Path], workers: int) -> Iterator[None]:
-    """Make pairs of all photos, one item for each that is done."""
+    """Make pairs of all photos and yield after each.
+
+    Raises:
+        UserError: if a photo cannot be read, or a worker was killed.
+    """
     if workers < 2:
         yield from map(job.run, photos)
         return
-    # Not forked: a copy of a process in which torch has threads can hang.
+    # Spawned, since a fork of a process in which torch has threads can deadlock.
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker)
     try:
         for done in as_completed([pool.submit(job.run, photo) for photo in photos]):
             yield done.result()
     except BrokenProcessPool:
         raise UserError(
-            "a worker was killed, perhaps for want of memory; run the same command again with fewer --workers"
+            "a worker was killed, perhaps because memory ran out; run the same command again with fewer --workers"
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _start_worker() -> None:
-    torch.set_num_threads(1)  # the cores are taken by the other workers
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which lets the begun photos finish
+    torch.set_num_threads(1)  # each worker has one core
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and lets the started photos finish
 
 
 def shrink_each(photo: Tensor, size: int) -> Tensor:
-    """The photo with `size` pixels on its longer side, if it has more; bicubic with antialiasing."""
+    """Shrink a photo, 1 x 3 x H x W, to `size` pixels on its longer side; bicubic with antialiasing.
+
+    Photos that are not larger, and all photos if `size` is 0, are returned unchanged.
+    """
     longer = max(photo.shape[2:])
     if not size or longer <= size:
         return photo

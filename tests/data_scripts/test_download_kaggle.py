@@ -36,7 +36,7 @@ from gan_restore.inference.devices import Compute
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "data_scripts" / "download_kaggle.py"
-NUMBERS = range(1, 25)  # enough for each part to have some
+NUMBERS = range(1, 25)  # enough for each split to have some
 FILES = {
     "div2k": [
         *(f"DIV2K_train_HR/DIV2K_train_HR/{i:04d}.png" for i in NUMBERS),
@@ -58,7 +58,7 @@ IMAGES = {name: len(files) for name, files in FILES.items()} | {"humanface8000":
 
 
 def content(file: str) -> bytes:
-    """A file of a data set: small photos of noise, no two alike, and the two kinds of lists."""
+    """A file of a data set: small photos of noise, all different, and the two kinds of lists."""
     rng = np.random.default_rng(list(file.encode()))
     if file == "fer2013.csv":
         uses = ["Training"] * 4 + ["PublicTest", "PrivateTest"]
@@ -86,7 +86,7 @@ LARGE = archive("fer2013", {"noise.bin": random.Random(0).randbytes(4 * 2**20)})
 
 
 class Kaggle(ThreadingHTTPServer):
-    """What the client needs of Kaggle: the token's owner, a redirect to the archive, the archive in ranges."""
+    """What the client uses of Kaggle: the token's owner, a redirect to the archive, the archive in ranges."""
 
     daemon_threads = True
 
@@ -165,7 +165,7 @@ def kaggle(running: Kaggle) -> Kaggle:
 
 @pytest.fixture
 def anonymous(running: Kaggle, tmp_path: Path) -> dict[str, str]:
-    """The environment of a user without credentials, whose network ends at our server."""
+    """The environment of a user without credentials, whose network reaches only the test's server."""
     (tmp_path / "home").mkdir()
     kept = {key: value for key, value in os.environ.items() if not re.match("KAGGLE|XDG|.*_proxy", key, re.I)}
     return kept | {
@@ -218,7 +218,7 @@ def address(name: str, script: ModuleType) -> str:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_data_set_is_fetched_verified_and_opened(name, script, kaggle, tmp_path, capsys) -> None:
+def test_every_data_set_is_downloaded_verified_and_opened(name, script, kaggle, tmp_path, capsys) -> None:
     kaggle.archives = {address(name, script): archive(name)}
     root = tmp_path / "my data"
     assert script.main(["get", name, "--root", str(root)]) == 0
@@ -231,7 +231,7 @@ def test_every_data_set_is_fetched_verified_and_opened(name, script, kaggle, tmp
     assert (
         script.main(["get", name, "--root", str(root)]) == script.main(["verify", name, "--root", str(root)]) == 0
     )
-    assert len(kaggle.ranges) == fetched == 1 and "is there already" in capsys.readouterr().out
+    assert len(kaggle.ranges) == fetched == 1 and "exists already" in capsys.readouterr().out
     assert sorted(path.name for path in (root / f".{name}").iterdir()) == ["lock"]
 
     victim = root / name / FILES[name][0]
@@ -240,7 +240,7 @@ def test_every_data_set_is_fetched_verified_and_opened(name, script, kaggle, tmp
     assert (
         script.main(["verify", name, "--root", str(root)]) == script.main(["get", name, "--root", str(root)]) == 2
     )
-    assert f"missing or changed, as {FILES[name][0]}; remove the folder" in capsys.readouterr().err
+    assert f"missing or changed, such as {FILES[name][0]}; remove the folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -254,10 +254,10 @@ def test_from_the_download_to_two_steps_of_training(name, script, kaggle, tmp_pa
         small = tiny(recipe, data=str(tmp_path / name), batch_size=sizes[0], epochs=2)  # a step an epoch
         run = training.train(small, tmp_path / recipe, Compute(device="cpu"))
         assert read_csv(run / "metrics.csv")[-1]["step"] == 2 and (run / "best.safetensors").exists()
-    assert "left out" not in capsys.readouterr().err, "every image has its place"
+    assert "left out" not in capsys.readouterr().err, "every image belongs to a split"
 
 
-def test_the_list_and_the_helps(script, capsys) -> None:
+def test_the_list_and_the_help_texts(script, capsys) -> None:
     assert script.main(["list"]) == 0
     said = capsys.readouterr().out
     assert "bharatadhikari/humanface8000" in said and "475 MB" in said and "srgan" in said
@@ -289,7 +289,7 @@ def test_a_missing_client_is_one_line(script, tmp_path: Path, monkeypatch, capsy
     assert "pip install kaggle" in capsys.readouterr().err
 
 
-def test_a_key_that_others_can_read_is_told(anonymous, kaggle, tmp_path: Path) -> None:
+def test_a_warning_if_others_can_read_the_key(anonymous, kaggle, tmp_path: Path) -> None:
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "kaggle.json").write_text('{"username": "ada", "key": "secret"}')
     (tmp_path / "config" / "kaggle.json").chmod(0o644)
@@ -350,7 +350,7 @@ def test_a_dropped_connection_is_resumed(script, kaggle, tmp_path: Path, monkeyp
     kaggle.drops = [3 * 2**19, 0, 0, 0, 0, 0]  # the client tries six times
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     assert script.main(["get", "fer2013", "--root", str(tmp_path)]) == 2
-    assert "it goes on where it stopped" in capsys.readouterr().err
+    assert "it continues where it stopped" in capsys.readouterr().err
     assert not (tmp_path / "fer2013").exists()
     kaggle.ranges.clear()
     assert script.main(["get", "fer2013", "--root", str(tmp_path)]) == 0
@@ -359,10 +359,12 @@ def test_a_dropped_connection_is_resumed(script, kaggle, tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize("bad", [LARGE[: 2**20], LARGE.replace(b"JFIF", b"J?IF")], ids=["truncated", "changed"])
-def test_a_bad_archive_is_removed_and_fetched_anew(bad: bytes, script, kaggle, tmp_path: Path, capsys) -> None:
+def test_a_damaged_download_is_removed_and_downloaded_again(
+    bad: bytes, script, kaggle, tmp_path: Path, capsys
+) -> None:
     kaggle.archives = {address("fer2013", script): bad}
     assert script.main(["get", "fer2013", "--root", str(tmp_path)]) == 2
-    assert "damaged or cut short" in capsys.readouterr().err
+    assert "damaged or incomplete" in capsys.readouterr().err
     kaggle.archives = {address("fer2013", script): LARGE}
     assert script.main(["get", "fer2013", "--root", str(tmp_path)]) == 0
     assert (tmp_path / "fer2013" / "noise.bin").exists()
@@ -376,11 +378,11 @@ def damaged_archives() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("kind", damaged_archives())
-def test_a_damaged_archive_by_hand_is_refused_and_kept(kind: str, script, tmp_path: Path, capsys) -> None:
+def test_a_damaged_archive_of_the_user_is_refused_and_kept(kind: str, script, tmp_path: Path, capsys) -> None:
     path = tmp_path / "by hand.zip"
     path.write_bytes(damaged_archives()[kind])
     assert script.main(["get", "lfw", "--root", str(tmp_path), "--from-zip", str(path)]) == 2
-    assert "damaged or cut short" in capsys.readouterr().err
+    assert "damaged or incomplete" in capsys.readouterr().err
     assert path.exists() and not (tmp_path / "lfw").exists()
     path.write_bytes(archive("lfw"))
     assert script.main(["get", "lfw", "--root", str(tmp_path), "--from-zip", str(path)]) == 0
@@ -392,7 +394,7 @@ LINK.external_attr = (stat.S_IFLNK | 0o777) << 16
 
 
 @pytest.mark.parametrize("member", ["../evil", "a/../../evil", "/evil", "..\\evil", "C:evil", LINK], ids=str)
-def test_a_member_that_leaves_the_folder_is_refused(member, script, tmp_path: Path, capsys) -> None:
+def test_an_archive_with_a_path_outside_the_folder_is_refused(member, script, tmp_path: Path, capsys) -> None:
     path = tmp_path / "deep" / "evil.zip"
     path.parent.mkdir()
     path.write_bytes(archive("lfw", {member: b"/etc/passwd"}))
@@ -404,7 +406,7 @@ def test_a_member_that_leaves_the_folder_is_refused(member, script, tmp_path: Pa
     assert not (root / "lfw").exists()
 
 
-def test_what_cannot_be_installed_is_said(script, tmp_path: Path, monkeypatch, capsys) -> None:
+def test_an_archive_that_cannot_be_installed_is_one_line(script, tmp_path: Path, monkeypatch, capsys) -> None:
     path = tmp_path / "other.zip"
     path.write_bytes(archive("ffhq"))
     get = ["get", "lfw", "--root", str(tmp_path), "--from-zip"]
@@ -419,7 +421,7 @@ def test_what_cannot_be_installed_is_said(script, tmp_path: Path, monkeypatch, c
     assert "free some space or choose another --root" in capsys.readouterr().err
     with script.FileLock(tmp_path / ".lfw" / "lock"):
         assert script.main([*get, str(path)]) == 2
-    assert "another process is fetching lfw" in capsys.readouterr().err
+    assert "another process is downloading lfw" in capsys.readouterr().err
     (tmp_path / "lfw").mkdir()
     (tmp_path / "lfw" / "mine.txt").write_text("mine")
     assert script.main([*get, str(path)]) == 2
@@ -439,17 +441,17 @@ def stop(process: subprocess.Popen, how: signal.Signals, until: int, part: Path)
     return sent
 
 
-def test_ctrl_c_says_how_to_go_on(script, user, kaggle, tmp_path: Path) -> None:
+def test_ctrl_c_prints_how_to_continue(script, user, kaggle, tmp_path: Path) -> None:
     kaggle.archives = {address("fer2013", script): LARGE}
     process = start(user, "get", "fer2013", "--root", tmp_path)
     kaggle.sent = stop(process, signal.SIGINT, 2**21, tmp_path / ".fer2013" / "fer2013.zip")
     said, errors = process.communicate()
-    assert process.returncode == 130 and "the same command goes on from here" in errors
+    assert process.returncode == 130 and "the same command continues from here" in errors
     assert "Traceback" not in said + errors and "fer2013.zip" in said
     assert re.search(r"\d+%\|", errors), "the progress bar shows"
 
 
-def test_a_killed_download_is_never_trusted_and_goes_on(script, user, kaggle, tmp_path: Path) -> None:
+def test_a_killed_download_installs_nothing_and_can_be_resumed(script, user, kaggle, tmp_path: Path) -> None:
     kaggle.archives = {address("fer2013", script): LARGE}
     get = ["get", "fer2013", "--root", str(tmp_path)]
     moments = random.Random(1)
@@ -466,7 +468,7 @@ def test_a_killed_download_is_never_trusted_and_goes_on(script, user, kaggle, tm
     assert any(kaggle.ranges)
 
 
-def test_a_killed_extraction_is_never_trusted(script, user, tmp_path: Path) -> None:
+def test_a_killed_extraction_installs_nothing(script, user, tmp_path: Path) -> None:
     many = {f"train/happy/face_{i}.jpg": bytes(2000) for i in range(1500)}
     (tmp_path / "many.zip").write_bytes(archive("fer2013", many))
     get = ["get", "fer2013", "--root", str(tmp_path), "--from-zip", str(tmp_path / "many.zip")]

@@ -27,7 +27,7 @@ def few_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Five photos of two formats, two of them in a folder of their own."""
+    """Five photos of two formats, two of them in a subfolder."""
     for i, name in enumerate(["a.jpg", "b.png", "c.JPG", "sub/a.jpg", "sub/d.png"]):
         shade = torch.linspace(0.2, 0.8, 90 + i).expand(3, 70, -1).clone()
         shade[i % 3] *= 0.7  # a colour of its own
@@ -58,7 +58,7 @@ def contents(out: Path) -> dict[str, bytes]:
     }
 
 
-def test_every_photo_becomes_a_pair_of_its_name(
+def test_every_photo_becomes_a_pair_with_its_name(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
@@ -81,7 +81,7 @@ def test_every_photo_becomes_a_pair_of_its_name(
     assert f'gan-restore train pix2pix --scale small --data "{out}"' in capsys.readouterr().out
 
 
-def test_damage_depends_on_the_seed_and_the_name_alone(photos: Path, tmp_path: Path) -> None:
+def test_damage_depends_only_on_the_seed_and_the_name(photos: Path, tmp_path: Path) -> None:
     one, two, fewer, other = (tmp_path / name for name in ("one", "two", "fewer", "other"))
     assert run(photos, one, "--masks") == run(photos, two, "--masks", "--workers", 2) == 0
     assert contents(one) == contents(two)
@@ -94,7 +94,7 @@ def test_damage_depends_on_the_seed_and_the_name_alone(photos: Path, tmp_path: P
     assert all((changed[name] == data) == ("color" in name) for name, data in left.items())
 
 
-def test_what_is_there_is_kept_and_what_is_missing_is_made_again(photos: Path, tmp_path: Path) -> None:
+def test_existing_files_are_kept_and_missing_files_are_made_again(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert run(photos, out) == 0
     before, kept = contents(out), out / LAYOUT / "gray" / "b.png"
@@ -109,7 +109,7 @@ def test_what_is_there_is_kept_and_what_is_missing_is_made_again(photos: Path, t
     assert run(photos, fresh, "--masks") == 0 and contents(out) == contents(fresh)
 
 
-def test_a_killed_run_leaves_whole_files_only_and_goes_on(photos: Path, tmp_path: Path) -> None:
+def test_a_killed_run_leaves_only_complete_files_and_can_be_continued(photos: Path, tmp_path: Path) -> None:
     for i in range(150):
         write(photos / f"more_{i:03d}.jpg", torch.full((3, 160, 160), i / 150))
     out, environment = tmp_path / "out", os.environ | {"PYTHONPATH": str(ROOT)}
@@ -127,7 +127,7 @@ def test_a_killed_run_leaves_whole_files_only_and_goes_on(photos: Path, tmp_path
     assert after == contents(tmp_path / "fresh") and all(after[name] == written[name] for name in whole)
 
 
-def test_ctrl_c_is_told_and_the_command_goes_on(
+def test_after_ctrl_c_the_same_command_continues(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     started, job = [], make_scratched_pairs.Job.run
@@ -139,12 +139,12 @@ def test_ctrl_c_is_told_and_the_command_goes_on(
         job(self, photo)
 
     monkeypatch.setattr(make_scratched_pairs.Job, "run", pressed_at_the_third)
-    assert run(photos, tmp_path / "out") == 130 and "goes on from here" in capsys.readouterr().err
+    assert run(photos, tmp_path / "out") == 130 and "continues from here" in capsys.readouterr().err
     assert len(list_images(tmp_path / "out")) == 4
     assert run(photos, tmp_path / "out") == 0 and len(started) == 3 + 3
 
 
-def test_overlays_alone_and_with_drawing(photos: Path, scans: Path, tmp_path: Path) -> None:
+def test_overlays_with_and_without_drawn_scratches(photos: Path, scans: Path, tmp_path: Path) -> None:
     laid, both, drawn = (tmp_path / name for name in ("laid", "both", "drawn"))
     assert run(photos, laid, "--overlays", scans, "--no-draw", "--masks") == 0
     assert run(photos, both, "--overlays", scans, "--masks") == run(photos, drawn, "--masks") == 0
@@ -159,13 +159,13 @@ def test_overlays_alone_and_with_drawing(photos: Path, scans: Path, tmp_path: Pa
     assert ((masks["both"] > 0.1) | ~(masks["drawn"] > 0.1)).all(), "the same drawing lies below"
 
 
-def test_size_shrinks_the_longer_side_only_of_larger_photos(photos: Path, tmp_path: Path) -> None:
+def test_size_shrinks_only_larger_photos(photos: Path, tmp_path: Path) -> None:
     assert run(photos, tmp_path / "out", "--size", 91) == 0
     sizes = {name: Image.open(tmp_path / "out" / LAYOUT / "gray" / name).size for name in ("a.jpg", "sub/d.png")}
     assert sizes == {"a.jpg": (90, 70), "sub/d.png": (91, 68)}
 
 
-def test_other_settings_in_the_same_folder_are_refused(
+def test_different_settings_in_the_same_folder_are_refused(
     photos: Path, scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
@@ -180,9 +180,9 @@ def test_other_settings_in_the_same_folder_are_refused(
         "overlays": (photos, out),
     }.items():
         assert run(*options) == 2
-        assert f"was begun with other {name}" in capsys.readouterr().err
+        assert f"was made with a different {name}" in capsys.readouterr().err
     write(scans / "new.png", torch.zeros(3, 9, 9))
-    assert run(photos, out, "--overlays", scans) == 2 and "other overlays" in capsys.readouterr().err
+    assert run(photos, out, "--overlays", scans) == 2 and "a different overlays" in capsys.readouterr().err
     assert contents(out) == before
 
 
@@ -213,13 +213,13 @@ def test_mistakes_are_one_line_and_leave_nothing(
     assert run("--help") == 0 and "Example: python data_scripts" in capsys.readouterr().out
 
 
-def test_an_unreadable_photo_is_named_and_the_rest_is_kept(
+def test_an_unreadable_photo_is_named_and_the_other_pairs_are_kept(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bad, out = photos / "bad.jpg", tmp_path / "out"
     bad.write_bytes((photos / "a.jpg").read_bytes()[:300])
     assert run(photos, out) == 2
-    assert "bad.jpg" in (said := capsys.readouterr().err) and "mend or remove it" in said
+    assert "bad.jpg" in (said := capsys.readouterr().err) and "repair or remove it" in said
     bad.unlink()
     assert run(photos, out) == 0
     Image.new("P", (9, 9)).save(photos / "x.gif")
