@@ -3,7 +3,7 @@
     python benchmarks/data_path.py --data photos/
 
 Random crops, without degradation. All ways are measured alternately, and the best time of each counts. Without
-worker processes this is processor time, so a rate is per core and other work on the machine has little effect. Then a
+worker processes this is processor time, so a rate is per core and other work has little effect. Then a
 recipe is trained for an epoch at the scale `small`, and the share of a step spent waiting for data is printed.
 """
 
@@ -73,9 +73,7 @@ def main(options: Options) -> None:
             images = epoch()
             best[name] = max(best[name], images / (clock() - begun))
     plain = best["plain DataLoader, mirrored"]
-    print(
-        f"| crops of {options.size} from {options.data.name} | images per second | relative to the plain DataLoader |"
-    )
+    print(f"| crops of {options.size} from {options.data.name} | images per second | relative to DataLoader |")
     print("|---|---|---|")
     for name, rate in best.items():
         print(f"| {name} | {rate:,.0f} | {rate / plain:.1f} x |")
