@@ -28,7 +28,7 @@ $(READY): requirements.lock pyproject.toml
 
 setup: $(READY) ## create .venv with the exact versions of requirements.lock
 
-course: $(READY) ## run the whole course on the photos inside scikit-image (SCALE=smoke DATA=)
+course: $(READY) ## run the course (SCALE=smoke; for small and full DATA=the folder of the data sets)
 	@$(BIN)/gan-restore course --scale $(SCALE) $(if $(DATA),--data "$(DATA)")
 
 test: $(READY) ## run the tests and the examples in docstrings

@@ -49,7 +49,7 @@ class Recipe:
     """A field of the damage and its values in the robustness sweep, from weaker to stronger than in training."""
 
     smallest: ClassVar[int] = 11
-    """The least `image_size`: the side of SSIM's window."""
+    """The least `image_size`: the side of the window of SSIM (structural similarity)."""
 
     scale: Scale = "full"
     """smoke: minutes on two CPU cores; small: about ten minutes on one GPU; full: the published settings."""
@@ -58,7 +58,7 @@ class Recipe:
     seed: int = 0
     """Seed of all random numbers; the same seed gives the same run."""
     image_size: int = 128
-    """Side of the square training crops in pixels."""
+    """Side of the square training crops in pixels. Only unet-denoiser enlarges smaller images to it."""
     square: int = 0
     """Crop the largest centred square of every image and resize it to this side; 0 leaves images as they are."""
     crops_per_image: int = 1
@@ -78,13 +78,13 @@ class Recipe:
     lr_decay: LearningRateDecay = "none"
     """cosine lowers the learning rate to zero over each stage; step divides it by 10 halfway through the last."""
     ema: float = 0.0
-    """Decay of the exponential moving average of the generator's weights, which is then used; 0 keeps none."""
+    """Decay of the moving average of the generator's weights, which is validated and saved; 0 keeps none."""
     pixel_loss: Pixel = "mse"
     """Distance of the restored image to the clean one: mean squared or mean absolute (l1) error."""
     pixel_weight: float = 1.0
     """Weight of the pixel loss, computed on images in [0, 1]."""
     perceptual_weight: float = 0.0
-    """Weight of the perceptual loss, a distance between features of VGG19; 0 loads no VGG19."""
+    """Weight of the perceptual loss, a distance between features of the classifier VGG19; 0 loads no VGG19."""
     vgg_weights: str | None = local_path()
     """File of VGG19's weights; without it torchvision's, downloaded once."""
     adversarial: Adversarial = "bce"
@@ -106,7 +106,7 @@ class Recipe:
     discriminator_width: int = 64
     """Channels of the discriminator's first convolution."""
     val_images: int = 0
-    """Validation images; 0 takes all."""
+    """Number of validation images, a seeded sample of the split; 0 takes all."""
 
     def __post_init__(self) -> None:
         check_fields(self)

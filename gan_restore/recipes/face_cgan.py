@@ -54,15 +54,18 @@ class FaceCgan(EncoderDecoderRecipe):
     }  # fmt: skip
 
     def degradation(self) -> Degradation:
+        """Blur, downsampling by 1 to `largest_factor`, noise and JPEG, drawn for each face."""
         return BlindFace(factor=(1.0, self.largest_factor))
 
     def discriminator(self) -> nn.Module:
+        """Four strided convolutions and dense layers: (degraded, image) -> N x 1 logits."""
         convolutions = [(self.discriminator_width * 2**level, 2) for level in range(4)]
         dense = [16 * self.discriminator_width]
         network = Classifier(convolutions, kernel=4, conditioned=True, grid=4, dense=dense)
         return initialised(network, self.initialisation)
 
     def baselines(self) -> dict[str, Restoration]:
+        """Denoisers, and one that also sharpens."""
         return {
             "total variation": baselines.total_variation,
             "bilateral": baselines.bilateral,

@@ -1,4 +1,4 @@
-"""`pix2pix`: scratched photographs."""
+"""`pix2pix`: scratched and noisy photographs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -81,22 +81,27 @@ class Pix2Pix(Recipe):
         return self.square // 2 or self.image_size
 
     def square_of(self, split: Split) -> int:
+        """`square`, and `jitter` times as much for the training images."""
         return round(self.square * self.jitter) if split == "train" else self.square
 
     def degradation(self) -> Degradation:
+        """Gaussian noise, then drawn scratches, then those of `overlays`."""
         overlay = [ScratchOverlay(self.overlays)] if self.overlays else []
         return Compose(GaussianNoise(self.noise_sigma), Scratches(), *overlay)
 
     def generator(self) -> nn.Module:
+        """pix2pix's U-Net."""
         network = Pix2PixUNet(
             self.width, self.levels, self.dropout, self.norm, self.upsample, self.residual, self.top_hat_input
         )
         return initialised(network, self.initialisation)
 
     def discriminator(self) -> nn.Module:
+        """PatchGAN: (degraded, image) -> N x 1 x H' x W' logits."""
         return initialised(PatchGAN(self.discriminator_width), self.initialisation)
 
     def baselines(self) -> dict[str, Restoration]:
+        """Denoisers, and biharmonic inpainting of scratches that a top-hat detects."""
         return {
             "median 3x3": baselines.median,
             "non-local means": baselines.non_local_means_for_noise,
@@ -107,4 +112,5 @@ class Pix2Pix(Recipe):
         }
 
     def oracles(self) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
+        """Biharmonic inpainting of the true scratches."""
         return {"biharmonic, true mask": baselines.inpaint_known}

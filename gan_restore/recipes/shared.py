@@ -49,6 +49,7 @@ class EncoderDecoderRecipe(Recipe):
     """Initial weights of both networks: normal draws them from N(0, 0.02^2), default leaves PyTorch's."""
 
     def generator(self) -> nn.Module:
+        """A residual encoder-decoder with this recipe's settings."""
         network = ResidualEncoderDecoder(
             self.width, self.down, self.blocks, self.norm, self.upsample, self.residual, self.kernel, self.skips
         )

@@ -68,12 +68,15 @@ class Srgan(Recipe):
 
     @property
     def factor(self) -> int:
+        """2 or 4."""
         return self.enlarge
 
     def as_input(self, degraded: Tensor) -> Tensor:
+        """Bicubic enlargement: N x 3 x H x W -> N x 3 x factor H x factor W."""
         return baselines.bicubic(self.factor)(degraded)
 
     def degradation(self) -> Degradation:
+        """Bicubic downsampling by `enlarge`, then noise if there is any."""
         if self.factor not in (2, 4):
             raise ValueError(f"enlarge must be 2 or 4, not {self.factor}")
         if self.image_size % self.factor:
@@ -82,14 +85,17 @@ class Srgan(Recipe):
         return Compose(shrink, GaussianNoise(self.noise_sigma)) if self.noise_sigma else shrink
 
     def generator(self) -> nn.Module:
+        """SRGAN's generator, SRResNet."""
         return SRResNet(self.factor, self.width, self.blocks, self.norm, self.upsample, self.residual, self.kernel)
 
     def discriminator(self) -> nn.Module:
+        """Eight convolutions and dense layers: (degraded, image) -> N x 1 logits; it looks at the image only."""
         width = self.discriminator_width
         convolutions = [(width * 2**level, stride) for level in range(4) for stride in (1, 2)]
         return Classifier(convolutions, dense=[16 * width])
 
     def baselines(self) -> dict[str, Restoration]:
+        """Lanczos interpolation, and iterative back-projection."""
         return {
             "Lanczos": baselines.lanczos(self.factor),
             "back-projection": baselines.back_projection(self.factor),

@@ -61,17 +61,21 @@ class UnetDenoiser(Recipe):
         return 1
 
     def degradation(self) -> Degradation:
+        """Salt-and-pepper noise, which hits all channels of a pixel together."""
         return SaltAndPepper(self.density, self.salt)
 
     def generator(self) -> nn.Module:
+        """The U-Net of the published denoiser."""
         return DenoisingUNet(
             self.width, self.depth, self.dropout, self.norm, self.residual, self.mask_input, self.unshuffle
         )
 
     def discriminator(self) -> nn.Module:
+        """Five strided convolutions: (degraded, image) -> N x 1 x H' x W' logits."""
         return DenoisingDiscriminator(width=self.discriminator_width)
 
     def baselines(self) -> dict[str, Restoration]:
+        """Median filters, non-local means, and biharmonic inpainting of the noisy pixels."""
         return {
             "median 3x3": baselines.median,
             "adaptive median": baselines.adaptive_median,

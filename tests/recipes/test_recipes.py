@@ -1,4 +1,5 @@
 import dataclasses
+import runpy
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,14 @@ def test_small_faces_are_enlarged_only_where_that_is_the_protocol(fer_csv: Path,
     else:
         with pytest.raises(UserError, match=r"48 x 48 pixels, Training/2; the shorter side must be at least"):
             recipe.images("train")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_and_the_download_script_agree_on_data_sets(name: str) -> None:
+    script = runpy.run_path(str(Path(__file__).parents[2] / "data_scripts" / "download_kaggle.py"))
+    assert {data_set for data_set, kind in script["DATA_SETS"].items() if name in kind.recipes} == set(
+        RECIPES[name].data_sets
+    )
 
 
 @pytest.mark.parametrize("scale", ["small", "full"])
