@@ -1,10 +1,13 @@
-"""Classical restoration methods, for comparison with the networks.
+"""Classical restoration methods, which the networks are compared with.
 
-Each takes a batch N x 3 x H x W in [0, 1] on any device and returns a batch of the same shape on that device
-(`bicubic`, `lanczos` and `back_projection`: a larger one). The work is done on the CPU, mostly by scikit-image and
-SciPy. Constants were tuned on training images only: for noise on 12 crops of BSDS500's train and test photos
-(CBSD68 comes from its val photos), with Gaussian noise of 15/255 and 25/255 and with "photo damage" (blur of 0.8
-pixels, noise of 15/255, JPEG at quality 60).
+Each is a `Restoration`: it takes a batch N x 3 x H x W in [0, 1] on any device and returns a batch of the same
+shape, in [0, 1], on that device (`bicubic`, `lanczos` and `back_projection`: a larger one). Functions with a
+required setting, such as `wiener(blur)`, return a `Restoration`. Most of the work is done on the CPU, by scikit-
+image and SciPy.
+
+Constants were tuned on training images only. Those for noise were tuned on 12 crops of photos of BSDS500's training
+and test splits (CBSD68 comes from its validation split), with Gaussian noise of 15/255 and 25/255 and with "photo
+damage": blur of 0.8 pixels, noise of 15/255, JPEG at quality 60.
 """
 
 from gan_restore.baselines.base import Restoration, image_by_image, unchanged

@@ -1,4 +1,7 @@
-"""Classical inpainting of impulses and scratches."""
+"""Classical inpainting of impulses and scratches: find the damaged pixels, then fill them.
+
+All return a batch of the shape N x 3 x H x W that they are given, in [0, 1], with all other pixels as they were.
+"""
 
 import numpy as np
 import torch
@@ -14,16 +17,25 @@ from gan_restore.networks.top_hats import top_hats
 
 
 def inpaint_impulses(degraded: Tensor) -> Tensor:
-    """Biharmonic inpainting (scikit-image) of every pure black or white pixel; all others are kept."""
+    """Biharmonic inpainting (Damelin and Hoang 2018; scikit-image) of every pure black or white pixel.
+
+    Example:
+        >>> image = torch.full((1, 3, 16, 16), 0.5)
+        >>> image[..., 8, 8] = 1
+        >>> inpaint_impulses(image)[0, :, 8, 8]
+        tensor([0.5000, 0.5000, 0.5000])
+    """
     return _inpaint(degraded, impulse_mask(degraded))
 
 
 def inpaint_likely_impulses(degraded: Tensor) -> Tensor:
-    """Biharmonic inpainting of the pure pixels that stand alone; black and white areas are kept too."""
+    """Biharmonic inpainting (scikit-image) of pure pixels outside black and white areas, see `likely_impulses`."""
     return _inpaint(degraded, likely_impulses(degraded))
 
 
 def _inpaint(degraded: Tensor, mask: Tensor) -> Tensor:
+    """Fill the pixels of `mask` (N x 1 x H x W, bool); an image without a known pixel is returned as it is."""
+
     def restore(array: np.ndarray) -> np.ndarray:
         image, holes = array[..., :3], array[..., 3] > 0
         if not holes.any() or holes.all():
@@ -60,14 +72,17 @@ def detect_scratches(degraded: Tensor, radius: int = 4) -> Tensor:
 
 
 def inpaint_scratches(degraded: Tensor) -> Tensor:
-    """Biharmonic inpainting (scikit-image) of what `detect_scratches` finds."""
+    """Biharmonic inpainting (scikit-image) of the pixels that `detect_scratches` finds."""
     return _inpaint(degraded, detect_scratches(degraded))
 
 
 def inpaint_known(degraded: Tensor, mask: Tensor) -> Tensor:
-    """Biharmonic inpainting (scikit-image) where `mask` (N x 1 x H x W in [0, 1]) is above 0.02.
+    """Biharmonic inpainting (scikit-image) of the pixels where the true mask is above 0.02.
 
-    An oracle: with the true mask it shows what finding the scratches perfectly would bring, and no real photo
-    comes with one.
+    This is an oracle: it shows what perfect detection would give. Real photos come without such a mask.
+
+    Args:
+        degraded: the scratched images.
+        mask: how much of each pixel is covered, N x 1 x H x W in [0, 1].
     """
     return _inpaint(degraded, mask > 0.02)
