@@ -58,7 +58,8 @@ def adaptive_median(degraded: Tensor, largest: int = 7) -> Tensor:
 def non_local_means(degraded: Tensor) -> Tensor:
     """Non-local means (Buades et al. 2005; scikit-image) for impulses.
 
-    The noise level is the standard deviation of what a median filter removes. The usual one from wavelets supposes noise in every pixel and overlooks impulses.
+    The noise level is the standard deviation of what a median filter removes. The usual estimate from wavelets
+    supposes noise in every pixel and overlooks impulses.
     """
 
     def restore(array: np.ndarray) -> np.ndarray:
@@ -142,9 +143,9 @@ def bilateral(degraded: Tensor, radius: int = 3, spatial: float = 1.5) -> Tensor
 def sliding_dct(degraded: Tensor, noise: float | None = None, stride: int = 2, of_estimate: float = 0.95) -> Tensor:
     """Denoise overlapping 8 x 8 blocks in the domain of the discrete cosine transform (DCT).
 
-    A first pass sets small coefficients to zero (DCT denoising, Yu and Sapiro 2011). A second pass weights the noisy
-    coefficients by an empirical Wiener filter, whose signal power comes from the first pass, as in BM3D (Dabov et
-    al. 2007). On Gaussian noise alone it was 1.6 to 2.2 dB ahead of non-local means.
+    A first pass sets small coefficients to zero (DCT denoising, Yu and Sapiro 2011). A second pass weights the
+    noisy coefficients by an empirical Wiener filter, whose signal power comes from the first pass, as in BM3D
+    (Dabov et al. 2007). On Gaussian noise alone it was 1.6 to 2.2 dB ahead of non-local means.
 
     Args:
         degraded: the noisy images.
