@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 
-from lightning_fabric.utilities.rank_zero import rank_zero_only
+import torch.distributed as dist
 from tyro.conf import OmitArgPrefixes
 
 from gan_restore import figures, recipes, training
@@ -64,7 +64,7 @@ def main(args: list[str]) -> None:
         overwrite=chosen.overwrite,
         skip_unreadable=chosen.skip_unreadable,
     )
-    if rank_zero_only.rank == 0:  # only one of several processes reports
+    if not dist.is_initialized() or dist.get_rank() == 0:  # only one of several processes reports
         _report(run, f"{name}, {chosen.recipe.scale}")
 
 

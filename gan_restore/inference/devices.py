@@ -79,7 +79,7 @@ class Compute:
         }
 
 
-def _separate_buffers() -> dict[str, bool]:
+def _separate_buffers() -> dict[str, Any]:
     """The option of DistributedDataParallel that leaves BatchNorm's statistics to each process.
 
     By default they are overwritten at every forward pass, which fails in the second of the discriminator's two

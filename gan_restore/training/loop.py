@@ -148,6 +148,7 @@ class Trainer:
         if recipe.perceptual_weight:
             self.perceptual = PerceptualLoss(recipe.vgg_weights).to(fabric.device)
         average = get_ema_multi_avg_fn(recipe.ema)
+        # The average has the weights' running mean, and the latest statistics of BatchNorm.
         self.ema = AveragedModel(generator, multi_avg_fn=average) if recipe.ema else None
 
     def _adam(self, network: nn.Module) -> torch.optim.Optimizer:
@@ -251,11 +252,7 @@ class Trainer:
 
     def _validate_and_keep(self) -> dict[str, float]:
         """Validate the generator that would be used; save it if it is the best, or the latest of the last stage."""
-        generator = self.generator.module
-        if self.ema is not None:  # which averages the weights, but not BatchNorm's statistics
-            for average, current in zip(self.ema.module.buffers(), generator.buffers(), strict=True):
-                average.copy_(current)
-            generator = self.ema.module
+        generator = self.generator.module if self.ema is None else self.ema.module
         # The statistics of BatchNorm differ between processes; those of the first process are saved, so they count.
         scores = self.fabric.broadcast(self.validation.scores(generator))
         if not math.isfinite(scores["val_psnr"]):

@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import lightning_fabric
 import torch
@@ -20,7 +21,7 @@ def stop_on_signal(fabric: lightning_fabric.Fabric) -> Iterator[Callable[[], boo
     """
     requested = threading.Event()
     # On the CPU, so that asking does not wait for a GPU to finish its step.
-    group = dist.new_group(backend="gloo") if fabric.world_size > 1 else None
+    group: Any = dist.new_group(backend="gloo") if fabric.world_size > 1 else None
 
     def stopping() -> bool:
         if group is None:

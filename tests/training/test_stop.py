@@ -60,6 +60,15 @@ def start(script: Path, program: str, *args: str, **environment: str) -> subproc
     )  # fmt: skip
 
 
+def finish(program: subprocess.Popen) -> tuple[str, str]:
+    """Wait until all processes that write to the program's pipes have ended; returns what they wrote."""
+    try:
+        return program.communicate(timeout=120)
+    except subprocess.TimeoutExpired:
+        program.kill()
+        raise
+
+
 @pytest.fixture(scope="module")
 def never_stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return training.train(resumable(), tmp_path_factory.mktemp("whole") / "run")
@@ -68,7 +77,7 @@ def never_stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def interrupt(run: Path, by: signal.Signals, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     if by == signal.SIGKILL:  # this process is to live on
         program = start(run.parent / "run.py", PROGRAM, *command_line(resumable(), run), SIGNAL="9", AT_STEP="8")
-        program.communicate(timeout=300)
+        finish(program)
         assert program.returncode == -signal.SIGKILL
         return
     training_step = Trainer.training_step
@@ -107,8 +116,7 @@ def test_stopped_and_resumed_equals_never_stopped(
 def test_two_processes_stop_together(tmp_path: Path) -> None:
     args = [*command_line(resumable(), tmp_path / "run"), "--devices=2"]
     program = start(tmp_path / "run.py", PROGRAM, *args, SIGNAL=str(int(signal.SIGTERM)), AT_STEP="8")
-    # Both processes write to these pipes, so this returns when both have ended.
-    out, err = program.communicate(timeout=300)
+    out, err = finish(program)
     assert program.returncode == 130, err[-2000:]
     assert out.count("Stopped after step 9 of 18") == 1 and "Traceback" not in err
     assert load_state(tmp_path / "run" / "last.ckpt")["step"] == 9
@@ -145,7 +153,7 @@ def test_two_processes_compute_what_one_would(tmp_path: Path, monkeypatch: pytes
         adversarial_weight=0.0, dropout=0.0, augment="none",
     )  # fmt: skip
     program = start(tmp_path / "two.py", TWO_PROCESSES, str(tmp_path), json.dumps(recipe.to_dict()))
-    _, err = program.communicate(timeout=300)
+    _, err = finish(program)
     assert program.returncode == 0, err[-2000:]
     assert "deprecated" not in err
     first, second = (torch.load(tmp_path / f"rank{rank}.pt") for rank in (0, 1))
