@@ -1,7 +1,7 @@
-"""What a trained network thinks of restored images: LPIPS, image by image, and FID, set against set.
+"""Perceptual metrics, computed by trained networks: LPIPS compares images, FID compares sets of images.
 
-Both compare with what people see better than PSNR does, and both need weights that others trained: they are
-downloaded once into torch hub's cache, or put there by hand.
+Both agree with human judgements better than PSNR does. Their weights are downloaded once into torch hub's cache, or
+put there by hand.
 """
 
 from collections.abc import Sequence
@@ -21,12 +21,23 @@ from gan_restore.losses.weights import load_weights, weights_path
 INCEPTION = (
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
 )
-"""FID's own Inception, converted from the TensorFlow weights of the paper; torchvision's gives other numbers."""
+"""The Inception network of FID, converted from the paper's TensorFlow weights. torchvision's gives other values."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """A value with what must be said beside it; as text, it says so."""
+    """The value of a metric with the number of images and a warning; `str()` gives all of it.
+
+    Attributes:
+        name: the metric.
+        value: its value.
+        n_images: how many restored images were measured.
+        warning: what limits the value, or empty.
+
+    Example:
+        >>> print(Measurement("LPIPS (AlexNet)", 0.12345, 68))
+        LPIPS (AlexNet) 0.1235 (68 images)
+    """
 
     name: str
     value: float
@@ -39,18 +50,24 @@ class Measurement:
 
 @torch.no_grad()
 def lpips(restored: Sequence[Tensor], clean: Sequence[Tensor], device: torch.device | str = "cpu") -> Measurement:
-    """Mean LPIPS with AlexNet (Zhang et al. 2018; torchmetrics): 0 for equal images, larger for unlike ones.
+    """Learned perceptual image patch similarity with AlexNet (Zhang et al. 2018; torchmetrics), mean over images.
 
-    A mean of one value an image, so a few images are enough. AlexNet's weights are torchvision's
-    `alexnet-owt-7be5be79.pth`; without a network, put that file into `checkpoints` in `torch.hub.get_dir()`.
+    0 for equal images; higher for images that look less alike. AlexNet's weights are torchvision's
+    `alexnet-owt-7be5be79.pth`. On a machine without internet, put that file into `checkpoints` in
+    `torch.hub.get_dir()`.
 
     Args:
-        restored, clean: batches N x 3 x H x W in [0, 1] in the same order, at least 31 x 31; sizes may differ
-            from batch to batch. Values beyond [0, 1] are cut off.
+        restored, clean: batches N x 3 x H x W in [0, 1] in the same order, at least 31 x 31 pixels. Sizes may
+            differ from batch to batch. Values outside [0, 1] are clamped.
+        device: where the network computes.
 
     Raises:
-        ValueError: if the batches do not match or are too small.
+        ValueError: if the batches differ in shape, are too small, or there are none.
         UserError: if the weights are missing and cannot be downloaded.
+
+    Example:
+        >>> print(lpips([restored], [clean]))  # doctest: +SKIP
+        LPIPS (AlexNet) 0.1235 (68 images)
     """
     if [batch.shape for batch in restored] != [batch.shape for batch in clean] or not clean:
         raise ValueError("LPIPS needs batches of restored images and clean ones of the same sizes")
@@ -74,30 +91,37 @@ def fid(
     *,
     force: bool = False,
 ) -> Measurement:
-    """Frechet Inception distance between two sets of images (Heusel et al. 2017; torchmetrics): 0 for equal sets.
+    """Frechet Inception distance between two sets of images (Heusel et al. 2017; torchmetrics).
 
-    Images are rounded to 8 bits and resized to 299 x 299 as the reference implementation does. Fewer images than
-    features (2048) leave the covariance singular and the value far too large: refused unless forced.
+    Gaussians with means m and covariances S are fitted to the Inception features of both sets:
+
+        FID = |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))
+
+    0 for equal sets. Images are rounded to 8 bits and resized to 299 x 299 as in the reference implementation. With
+    fewer images than features (2048) the covariance is singular and the value far too high, so this is refused
+    unless forced.
 
     Args:
-        restored, clean: batches N x 3 x H x W in [0, 1]; sizes may differ from batch to batch.
-        weights: `weights-inception-2015-12-05-6726825d.pth`; without it, the file of that name in `checkpoints`
-            in `torch.hub.get_dir()`, downloaded if it is not there.
-        features: another network, uint8 N x 3 x H x W -> N x F, with the attribute `num_features`; the value is
-            then no FID and not called so.
-        force: measure fewer images than there are features; the result then carries a warning.
+        restored, clean: batches N x 3 x H x W in [0, 1]. Sizes may differ from batch to batch.
+        weights: path of `weights-inception-2015-12-05-6726825d.pth`. By default the file of that name in
+            `checkpoints` in `torch.hub.get_dir()`, downloaded if it is not there.
+        device: where the network computes.
+        features: another network, uint8 N x 3 x H x W -> N x F, with the attribute `num_features`. The value is
+            then no FID and is not called FID.
+        force: also measure fewer images than there are features. The result then has a warning.
 
     Raises:
-        UserError: if there are too few images, torch-fidelity is not installed, or the weights cannot be had.
+        UserError: if there are too few images, torch-fidelity is not installed, or the weights are missing and
+            cannot be downloaded.
 
     Example:
-        >>> print(fid(restored, clean, force=True))
+        >>> print(fid([restored], [clean], force=True))  # doctest: +SKIP
         FID 71.3 (68 images, forced: far too large below 2048 images)
     """
-    least = 2048 if features is None else features.num_features
+    least = 2048 if features is None else int(getattr(features, "num_features"))  # noqa: B009
     count = min(sum(map(len, batches)) for batches in (restored, clean))
     if count < least and not force:
-        raise UserError(f"FID of {count} images means nothing; use at least {least}, or force it and say so")
+        raise UserError(f"FID of {count} images is far too high; use at least {least}, or pass force=True")
     metric = FrechetInceptionDistance(_inception(weights) if features is None else features).to(device)
     for batches, real in ((restored, False), (clean, True)):
         for batch in batches:
@@ -112,5 +136,5 @@ def _inception(weights: str | Path | None) -> nn.Module:
         import torch_fidelity  # noqa: F401
     except ImportError:
         raise UserError("FID needs torch-fidelity; pip install 'gan-restore[fid]'") from None
-    load_weights(INCEPTION, weights)  # torch-fidelity would run code that the file holds; this refuses such a file
+    load_weights(INCEPTION, weights)  # refuses a file that holds code, which torch-fidelity would run
     return FrechetInceptionDistance(feature_extractor_weights_path=str(weights_path(INCEPTION, weights))).inception

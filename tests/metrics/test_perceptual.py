@@ -1,4 +1,4 @@
-"""No trained weights here: small or random networks stand in, so only the machinery is tested, not the verdicts."""
+"""The networks here are small or have random weights: what is tested is the computation, not the values."""
 
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def test_the_frechet_distance_is_the_papers() -> None:
 
 def test_too_few_images_are_refused_unless_forced_and_then_labelled() -> None:
     batches = pictures(0, (5, 16, 16))
-    with pytest.raises(UserError, match="FID of 5 images means nothing; use at least 6"):
+    with pytest.raises(UserError, match="FID of 5 images is far too high; use at least 6"):
         fid(batches, batches, features=Colours())
     with pytest.raises(UserError, match="at least 2048"):
         fid(batches, batches)
