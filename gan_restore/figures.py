@@ -1,4 +1,8 @@
-"""Matplotlib figures: images always in the range [0, 1], zooms where the difference is small, curves, maps."""
+"""Matplotlib figures: images, comparisons with enlarged details and error maps, curves, charts.
+
+Images are always shown with the same range, black 0 and white 1, so that brightness can be compared. Every function
+returns a figure that pyplot does not hold, so a notebook shows it only where it is the value of a cell.
+"""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -14,21 +18,42 @@ from torch import Tensor
 
 from gan_restore.files import writing
 
-Box = tuple[int, int, int]  # left, top, side of a zoomed square in pixels
+Box = tuple[int, int, int]
+"""Left, top and side of a square in pixels."""
+
 COLOURS = {"input": "#9aa0a6", "classical": "#4c78a8", "learned": "#e4572e", "oracle": "#b8a9d9"}
+"""Colour of each kind of method: gray for the input, blue for classical methods, orange for trained networks, pale
+violet for oracles."""
+
+_BOX_COLOUR = "#ffd400"  # yellow, seldom in photos
 
 
 def save_figure(figure: Figure, path: str | Path) -> Figure:
-    """Write a figure as an image file, whole or not at all, and give it back to be shown."""
+    """Write a figure as an image file, whole or not at all, and return it.
+
+    Raises:
+        UserError: if the file cannot be written.
+    """
     with writing(path) as part:
         figure.savefig(part, dpi=110, bbox_inches="tight", facecolor="white")
     return figure
 
 
 def new_figure(rows: int, columns: int, width: float, height: float, **options: Any) -> tuple[Figure, np.ndarray]:
-    """A figure of rows x columns panels, each about width x height inches, and its axes (always 2-D).
+    """A figure of rows x columns panels.
 
-    Pyplot forgets it at once: a notebook shows it when a cell ends with it, and only then.
+    Args:
+        rows, columns: number of panels.
+        width, height: approximate size of a panel in inches.
+        options: passed to `matplotlib.pyplot.subplots`.
+
+    Returns:
+        The figure and its axes, an array of rows x columns.
+
+    Example:
+        >>> figure, axes = new_figure(1, 2, 3, 3)
+        >>> axes.shape
+        (1, 2)
     """
     size = (columns * width, rows * height)
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained", **options)
@@ -37,16 +62,23 @@ def new_figure(rows: int, columns: int, width: float, height: float, **options: 
 
 
 def as_array(image: Tensor) -> np.ndarray:
-    """3 x H x W or 1 x 3 x H x W in [0, 1] -> H x W x 3 for matplotlib."""
+    """3 x H x W or 1 x 3 x H x W -> an array H x W x 3 for matplotlib, clamped to [0, 1]."""
     image = image[0] if image.ndim == 4 else image
     return image.detach().float().clamp(0, 1).cpu().permute(1, 2, 0).numpy()
 
 
 def show_images(images: Mapping[str, Tensor], title: str = "", columns: int = 0, size: float = 2.6) -> Figure:
-    """Images side by side, each with its title; every one in the same range.
+    """Images side by side.
+
+    Args:
+        images: title -> image, 3 x H x W or 1 x 3 x H x W in [0, 1].
+        title: the figure's title.
+        columns: images in a row; by default up to 5.
+        size: width of an image in inches.
 
     Example:
-        >>> show_images({"clean": clean, "noisy": noisy}, "3 % white, 3 % black")
+        >>> import torch
+        >>> figure = show_images({"black": torch.zeros(3, 8, 8), "white": torch.ones(3, 8, 8)}, "Two images")
     """
     columns = columns or min(len(images), 5)
     figure, axes = new_figure(-(-len(images) // columns), columns, size, size * 1.1)
@@ -60,7 +92,14 @@ def show_images(images: Mapping[str, Tensor], title: str = "", columns: int = 0,
 
 
 def busiest_box(clean: Tensor, side: int) -> Box:
-    """The square of `side` pixels with the most detail in the middle part of an image: worth a zoom."""
+    """The square with the most detail, by the sum of absolute differences of neighbouring pixels.
+
+    The outer fifth of the possible positions is left out at each side.
+
+    Args:
+        clean: 3 x H x W or 1 x 3 x H x W in [0, 1].
+        side: side of the square in pixels, at most H and W.
+    """
     gray = as_array(clean).mean(2)
     side = min(side, *gray.shape)
     detail = np.abs(np.diff(gray, axis=0, append=gray[-1:])) + np.abs(np.diff(gray, axis=1, append=gray[:, -1:]))
@@ -80,13 +119,15 @@ def compare(
     zoom: Box | None = None,
     amplify: int = 10,
 ) -> Figure:
-    """Restorers on one image: the whole, a zoomed detail, and the error map, one column each.
+    """Several methods on one image, a column each: the whole image, an enlarged detail, the error map.
 
     Args:
-        images: name -> restored image; the clean one is added as the last column.
-        scores: name -> text under the title, such as "31.2 dB".
+        images: method -> restored image, 1 x 3 x H x W in [0, 1]. The clean image is added as the last column.
+        clean: 1 x 3 x H x W in [0, 1].
+        title: the figure's title.
+        scores: method -> text under its name, such as "31.2 dB".
         zoom: the square to enlarge; by default the one with the most detail.
-        amplify: error maps show the mean absolute error times this, white at 1.
+        amplify: error maps show the absolute error, mean over channels, times this factor; 1 and above is white.
     """
     columns = {**images, "clean": clean}
     left, top, side = zoom or busiest_box(clean, max(24, min(clean.shape[-2:]) // 4))
@@ -97,7 +138,7 @@ def compare(
     for (whole, detail, error), (name, image) in zip(axes.T, columns.items(), strict=True):
         array = as_array(image)
         whole.imshow(array, vmin=0, vmax=1)
-        whole.add_patch(Rectangle((left, top), side, side, fill=False, edgecolor="#ffd400", linewidth=1.5))
+        whole.add_patch(Rectangle((left, top), side, side, fill=False, edgecolor=_BOX_COLOUR, linewidth=1.5))
         whole.set_title(f"{name}\n{(scores or {}).get(name, '')}", fontsize=9)
         detail.imshow(array[top : top + side, left : left + side], vmin=0, vmax=1, interpolation="nearest")
         error.imshow(np.abs(array - target).mean(2) * amplify, vmin=0, vmax=1, cmap="magma")
@@ -111,7 +152,12 @@ def compare(
 
 
 def scores_chart(rows: Sequence[Mapping], title: str = "") -> Figure:
-    """PSNR and SSIM of every row of an evaluation as bars, the learned methods in their own colour."""
+    """PSNR and SSIM of every method as bars, the highest PSNR at the top, coloured by kind.
+
+    Args:
+        rows: the table, as `evaluation.evaluate` returns it.
+        title: the figure's title; by default the test images and their number.
+    """
     rows = sorted(rows, key=lambda row: row["psnr"])
     figure, axes = new_figure(1, 2, 5, 0.42 * len(rows) + 1.4, sharey=True)
     for axis, key, label, form in zip(
@@ -134,12 +180,17 @@ def scores_chart(rows: Sequence[Mapping], title: str = "") -> Figure:
 
 
 def curves(rows: Sequence[Mapping[str, float]], title: str = "Training") -> Figure:
-    """What happened in training: losses, the discriminator's beliefs, PSNR on validation; from metrics.csv."""
+    """Curves of one training run: losses, the discriminator's probabilities, PSNR on validation.
+
+    Args:
+        rows: the rows of metrics.csv. Panels of a discriminator are left out if there was none.
+        title: the figure's title.
+    """
     panels: list[tuple[str, dict[str, str]]] = [("loss", {"pixel": "generator, pixel"})]
     if any("d_loss" in row for row in rows):
         panels += [
             ("adversarial loss", {"adversarial": "generator", "d_loss": "discriminator"}),
-            ("discriminator's belief", {"d_real": "D(real)", "d_fake": "D(fake)"}),
+            ("discriminator's probability", {"d_real": "D(real)", "d_fake": "D(fake)"}),
         ]
     panels.append(("PSNR on validation (dB)", {"val_psnr": "generator"}))
     figure, axes = new_figure(1, len(panels), 3.6, 3)
@@ -161,10 +212,11 @@ def curves(rows: Sequence[Mapping[str, float]], title: str = "Training") -> Figu
 
 
 def compare_runs(runs: Mapping[str, Sequence[Mapping[str, float]]], title: str = "") -> Figure:
-    """Several runs in one figure: pixel loss, how sure the discriminator is, PSNR on validation.
+    """Curves of several training runs: pixel loss, D(real) - D(fake), PSNR on validation.
 
     Args:
         runs: name -> rows of metrics.csv.
+        title: the figure's title.
     """
     panels = {
         "pixel loss": lambda row: row["pixel"],
@@ -191,7 +243,13 @@ def compare_runs(runs: Mapping[str, Sequence[Mapping[str, float]]], title: str =
 def perception_distortion_plane(
     points: Mapping[str, tuple[float, float]], kinds: Mapping[str, str], title: str = ""
 ) -> Figure:
-    """The perception-distortion plane: name -> (PSNR, distance of textures), best at the bottom right."""
+    """The perception-distortion plane (Blau and Michaeli 2018). The best place is at the bottom right.
+
+    Args:
+        points: method -> (PSNR in dB, texture distance in 1/255), the latter as `texture_distance` measures it.
+        kinds: method -> kind, which chooses the colour.
+        title: the figure's title.
+    """
     figure, axes = new_figure(1, 1, 6.5, 4.2)
     axis = axes[0, 0]
     for name, (across, up) in points.items():
@@ -209,7 +267,7 @@ def perception_distortion_plane(
             name, (across, heights[side]), (indent, 0), textcoords="offset points", fontsize=8, ha=side, va="center"
         )
     axis.set_xlabel("PSNR (dB): further right is closer")
-    axis.set_ylabel("distance of textures: lower looks more real")
+    axis.set_ylabel("texture distance: lower looks more real")
     axis.grid(alpha=0.3)
     figure.suptitle(title, fontsize=12)
     return figure
@@ -244,7 +302,12 @@ def _marker(points: Sequence) -> str | None:
 
 
 def histogram(images: Mapping[str, Tensor], title: str = "") -> Figure:
-    """How often each brightness occurs in each batch: noise shows as spikes at 0 and 1."""
+    """Histograms of the values of images, a panel each. Salt and pepper noise shows as spikes at 0 and 1.
+
+    Args:
+        images: title -> tensor of any shape with values in [0, 1].
+        title: the figure's title.
+    """
     figure, axes = new_figure(1, len(images), 3.6, 2.6, sharey=True)
     for axis, (name, image) in zip(axes.flat, images.items(), strict=True):
         axis.hist(image.flatten().cpu().numpy(), bins=64, range=(0, 1), color=COLOURS["classical"], density=True)
@@ -255,7 +318,14 @@ def histogram(images: Mapping[str, Tensor], title: str = "") -> Figure:
 
 
 def heat_map(axis: Axes, values: Tensor, title: str = "", vmin: float = 0, vmax: float = 1) -> None:
-    """One map (H x W) with a colour bar, such as what a discriminator believes of each patch."""
+    """Draw a map with a colour bar, such as a discriminator's probability for each patch.
+
+    Args:
+        axis: where to draw it.
+        values: H x W.
+        title: the panel's title.
+        vmin, vmax: the values of the lowest and the highest colour.
+    """
     shown = axis.imshow(values.detach().float().cpu().numpy(), vmin=vmin, vmax=vmax, cmap="viridis")
     axis.set_title(title, fontsize=10)
     axis.set_axis_off()

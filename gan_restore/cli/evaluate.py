@@ -1,4 +1,4 @@
-"""`gan-restore evaluate`: a trained model beside the classical methods."""
+"""`gan-restore evaluate`: compares trained networks with the classical methods."""
 
 from pathlib import Path
 
@@ -23,18 +23,19 @@ def main(args: list[str]) -> None:
         skip_unreadable: bool = False,
         compute: OmitArgPrefixes[Compute] = Compute(),  # noqa: B008
     ) -> None:
-        """Compare a trained model with the input and every classical method, under the same damage.
+        """Compare a trained network with the degraded input and every classical method on the same degraded images.
 
         Example: gan-restore evaluate runs/unet-denoiser-smoke --out results.json
 
         Args:
-            run: A run folder or a best.safetensors.
-            data: Clean images to damage and restore; by default those that the run was trained on.
-            split: Which split of them; "all" for a set that is for testing only.
-            limit: Take only the first so many images; 0 takes all.
+            run: A run folder or a checkpoint (best.safetensors).
+            data: Clean images to degrade and restore; by default the data set that the run was trained on.
+            split: The split to measure on. Training uses train, and val chooses the epoch, so scores on these two
+                are optimistic; all is for data sets that are made for testing.
+            limit: Number of images, a random sample drawn with the recipe's seed; 0 takes all.
             out: Also write the table to this JSON file.
-            skip_unreadable: Leave out damaged image files instead of stopping.
-            compute: Where to compute.
+            skip_unreadable: Leave out image files that cannot be read instead of stopping.
+            compute: Device and precision.
         """
         rows = evaluation.evaluate_checkpoint(run, data, split, limit, compute, skip_unreadable=skip_unreadable)
         print(evaluation.as_text(rows))
