@@ -1,6 +1,7 @@
 """The command line. A command is imported when it runs, so that `--help` and `--version` take no time."""
 
 import importlib
+import io
 import sys
 from collections.abc import Sequence
 
@@ -15,6 +16,7 @@ gan-restore: image restoration with GANs
   gan-restore evaluate RUN_OR_CHECKPOINT ...          compare a trained model with the classical methods
   gan-restore restore PHOTO... --checkpoint FILE ...  restore photos with a trained model
   gan-restore course [--scale smoke] ...              run every notebook and make a page of the results
+  gan-restore cache [--clear] ...                     show or clear the cache of decoded images
 
 `gan-restore COMMAND --help` shows the options and an example."""
 
@@ -24,6 +26,7 @@ COMMANDS = {
     "evaluate": "gan_restore.cli.evaluate",
     "restore": "gan_restore.cli.restore",
     "course": "gan_restore.cli.course",
+    "cache": "gan_restore.cli.cache",
 }
 """The module of each command."""
 
@@ -38,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0, 2 for an error that the user can mend, 130 after Ctrl-C.
     """
     args = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold bytes that are not UTF-8
     try:
         if not args or args[0] in ("-h", "--help"):
             print(USAGE)

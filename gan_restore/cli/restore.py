@@ -13,7 +13,11 @@ from gan_restore.inference.devices import Compute
 
 
 def main(args: list[str]) -> None:
-    """Restore photos with a checkpoint."""
+    """Restore photos with a checkpoint.
+
+    Raises:
+        UserError: If a photo, the checkpoint or the device is not there, or photos were left out.
+    """
 
     def run(
         photos: Positional[tuple[Path, ...]],
@@ -23,34 +27,59 @@ def main(args: list[str]) -> None:
     ) -> None:
         """Restore photos, each into a file of the same name in the folder OUT.
 
-        A photo that cannot be read is left out and named at the end.
+        The photos of a folder keep their place in its subfolders. If several folders are given, each gets a folder
+        of its name in OUT. Colour profile, EXIF data and resolution are kept. A photo that cannot be read is left
+        out and named at the end.
 
         Example: gan-restore restore old.png album/ --checkpoint runs/unet-denoiser-smoke --out restored
 
         Args:
             photos: Image files, or folders of them.
             checkpoint: A best.safetensors or a run folder.
-            out: The folder for the restored photos; it must not be the one they come from.
+            out: The folder for the restored photos. If it is in a folder of photos, its own files are not restored.
             compute: Where to compute.
         """
         if not photos:
             raise UserError("no photos given; name at least one image file")
-        photos = tuple(file for path in photos for file in (list_images(path) if path.is_dir() else [path]))
-        targets = [out / photo.name for photo in photos]
-        if len(set(targets)) < len(targets):
-            raise UserError("two of the photos have the same file name; restore them into different folders")
-        for photo, target in zip(photos, targets, strict=True):
-            if target.exists() and target.resolve() == photo.resolve():
-                raise UserError(f"{photo} would be overwritten; choose another --out")
+        targets = _targets(photos, out)
         restorer, failed = inference.load_restorer(checkpoint, compute), []
-        for photo, target in tqdm(list(zip(photos, targets, strict=True)), unit="photo", disable=len(photos) == 1):
+        for target, photo in tqdm(targets.items(), unit="photo", disable=len(targets) == 1):
             try:
                 inference.restore_file(photo, target, restorer)
             except UserError as error:
                 failed.append(str(error))
-        done = len(photos) - len(failed)
+        done = len(targets) - len(failed)
         print(f"restored {done} photo{'s' * (done != 1)} into {out}")
         if failed:
-            raise UserError(f"left out {len(failed)} of {len(photos)}: {'; '.join(failed)}; save them anew")
+            raise UserError(f"left out {len(failed)} of {len(targets)}: {'; '.join(failed)}; save them anew")
 
     parse(run, args, "gan-restore restore")
+
+
+def _targets(photos: tuple[Path, ...], out: Path) -> dict[Path, Path]:
+    """The photo to restore into each target file.
+
+    Raises:
+        UserError: If there is no photo, two photos have the same target, or a target is its own photo.
+    """
+    several = sum(path.is_dir() for path in photos) > 1
+    named: list[tuple[Path, Path]] = []
+    for path in photos:
+        if path.is_dir():
+            place = out / path.resolve().name if several else out
+            # Files in OUT, if it is a subfolder, were restored by an earlier run.
+            inside = out.resolve() if path.resolve() in out.resolve().parents else None
+            found = [file for file in list_images(path) if not inside or inside not in file.resolve().parents]
+            named += [(place / file.relative_to(path), file) for file in found]
+        else:
+            named.append((out / path.name, path))
+    targets: dict[Path, Path] = {}
+    for target, photo in named:
+        other = targets.setdefault(target, photo)
+        if other != photo:
+            raise UserError(f"{other} and {photo} would both become {target}; restore them into different folders")
+        if target.exists() and target.resolve() == photo.resolve():
+            raise UserError(f"{photo} would be overwritten; choose another --out")
+    if not targets:
+        raise UserError(f"all images in {', '.join(map(str, photos))} are in {out} already; give other photos")
+    return targets

@@ -214,7 +214,7 @@ def _folder(folder: Path, split: Split, square: int, skip_unreadable: bool) -> I
     items = [item for item in items if item.clean in place and (item.degraded is None or item.degraded in place)]
     if not items:
         raise UserError(f"none of the {len(paths)} images in {folder} can be read")
-    names, source = [printable(name_below(folder, item.clean)) for item in items], printable(folder.name)
+    names, source = [printable(name_below(folder, item.clean)) for item in items], printable(folder.resolve().name)
     clean = store.take([place[item.clean] for item in items])
     # Either every image of a data set has a degraded one, or none has.
     partners = [item.degraded for item in items if item.degraded is not None]

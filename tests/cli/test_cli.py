@@ -36,7 +36,7 @@ def test_recipes_are_listed(capsys) -> None:
     assert "unet-denoiser" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["recipes", "train unet-denoiser", "evaluate", "restore", "course"])
+@pytest.mark.parametrize("command", ["recipes", "train unet-denoiser", "evaluate", "restore", "course", "cache"])
 def test_help_shows_an_example(command: str, capsys) -> None:
     assert main([*command.split(), "--help"]) == 0
     assert f"Example: gan-restore {command}" in " ".join(capsys.readouterr().out.split())
@@ -134,7 +134,7 @@ def test_a_folder_of_photos_can_be_trained_on(folder: Path, tmp_path: Path) -> N
         (["evaluate"], "missing run"),
         (["restore", "/nowhere.png", "--checkpoint", "RUN", "--out", "OUT"], "no such file: /nowhere.png"),
         (["restore", "--checkpoint", "RUN", "--out", "OUT"], "no photos given"),
-        (["restore", "a/x.png", "b/x.png", "--checkpoint", "RUN", "--out", "OUT"], "same file name"),
+        (["restore", "a/x.png", "b/x.png", "--checkpoint", "RUN", "--out", "OUT"], "would both become"),
         (["restore", "x.png", "--checkpoint", "RUN", "--out", "."], "would be overwritten|no such file"),
         (["course", "--scale", "small"], "download_kaggle.py get NAME` for each of fer2013-csv"),
         (["course", "--recipes", "unet"], "no recipe 'unet'"),

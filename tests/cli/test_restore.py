@@ -1,0 +1,86 @@
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import ExifTags, Image
+from support import tiny
+
+from gan_restore.cli import main
+from gan_restore.files import UserError
+from gan_restore.images import write
+from gan_restore.inference.checkpoints import save_generator
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> str:
+    recipe = tiny()
+    save_generator(tmp_path / "best.safetensors", recipe.generator(), recipe)
+    return str(tmp_path / "best.safetensors")
+
+
+def restore(checkpoint: str, out: Path, *photos: Path) -> int:
+    return main(["restore", *map(str, photos), "--checkpoint", checkpoint, "--out", str(out), "--device", "cpu"])
+
+
+def below(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
+
+
+def test_subfolders_are_kept(checkpoint: str, tmp_path: Path) -> None:
+    for name in ("a/1.png", "b/1.png", "1.png"):
+        write(tmp_path / "album" / name, torch.rand(1, 3, 12, 16))
+    assert restore(checkpoint, tmp_path / "out", tmp_path / "album") == 0
+    assert below(tmp_path / "out") == ["1.png", "a/1.png", "b/1.png"]
+    assert restore(checkpoint, tmp_path / "two", tmp_path / "album" / "a", tmp_path / "album" / "b") == 0
+    assert below(tmp_path / "two") == ["a/1.png", "b/1.png"]
+
+
+def test_a_subfolder_for_results_is_not_restored_again(checkpoint: str, tmp_path: Path, monkeypatch) -> None:
+    write(tmp_path / "album" / "1.png", torch.rand(1, 3, 12, 16))
+    for _ in range(2):
+        assert restore(checkpoint, tmp_path / "album" / "out", tmp_path / "album") == 0
+    assert below(tmp_path / "album") == ["1.png", "out/1.png"]
+    monkeypatch.chdir(tmp_path)
+    assert restore(checkpoint, Path(), Path("album")) == 0
+    assert Path("1.png").exists(), "OUT above the photos"
+
+
+def test_photos_of_one_target_and_photos_that_would_be_replaced(checkpoint: str, tmp_path: Path, capsys) -> None:
+    for name in ("x/album/1.png", "y/album/1.png"):
+        write(tmp_path / name, torch.rand(1, 3, 12, 16))
+    assert restore(checkpoint, tmp_path / "out", tmp_path / "x" / "album", tmp_path / "y" / "album") == 2
+    assert "would both become" in capsys.readouterr().err
+    assert restore(checkpoint, tmp_path / "x" / "album", tmp_path / "x" / "album") == 2
+    assert "would be overwritten" in capsys.readouterr().err
+
+
+def test_a_folder_with_broken_exif_and_damaged_files_is_restored(checkpoint: str, tmp_path: Path, capsys) -> None:
+    exif = Image.Exif()
+    exif.update({ExifTags.Base.Orientation: 6, ExifTags.Base.Artist: "Ada"})
+    (tmp_path / "album").mkdir()
+    Image.new("RGB", (16, 12)).save(tmp_path / "album" / "a.jpg", exif=exif, dpi=(300, 300))
+    data = (tmp_path / "album" / "a.jpg").read_bytes()
+    broken = data.replace(b"\x01\x3b\x00\x02", b"\x00\x00\x00\x02")  # ends exif_transpose in struct.error
+    assert broken != data
+    (tmp_path / "album" / "b.jpg").write_bytes(broken)
+    (tmp_path / "album" / "c.jpg").write_bytes(data[:200])
+    assert restore(checkpoint, tmp_path / "out", tmp_path / "album") == 2
+    told = capsys.readouterr()
+    assert "restored 2 photos" in told.out and "left out 1 of 3" in told.err and "c.jpg" in told.err
+    with Image.open(tmp_path / "out" / "a.jpg") as image:
+        assert image.size == (12, 16) and image.info["dpi"] == (300, 300)
+        assert image.getexif().get(ExifTags.Base.Artist) == "Ada"
+
+
+def test_names_that_are_not_utf8_are_restored_and_told(checkpoint: str, tmp_path: Path, capsys) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    try:
+        write(tmp_path / name / f"{name}.png", torch.rand(1, 3, 12, 16))
+    except UserError:
+        pytest.skip("this file system takes UTF-8 names only")
+    (tmp_path / name / f"{name}.jpg").write_bytes(b"no image")
+    assert restore(checkpoint, tmp_path / f"out_{name}", tmp_path / name) == 2
+    told = capsys.readouterr()
+    assert "restored 1 photo into" in told.out and r"caf\udce9.jpg" in told.err
+    assert (tmp_path / f"out_{name}" / f"{name}.png").exists()
