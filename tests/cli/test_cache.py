@@ -30,9 +30,7 @@ def test_stores_unused_for_days_are_cleared(folder: Path, fer_csv: Path, capsys)
     assert [store.source for store in list_stores()] == [str(fer_csv.resolve())]
 
 
-def test_an_empty_cache_and_a_source_without_a_store(
-    tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_empty_cache_and_a_source_without_a_store(tmp_path: Path, capsys, monkeypatch) -> None:
     monkeypatch.setenv("GAN_RESTORE_CACHE", str(tmp_path / "none"))
     assert main(["cache", "--clear"]) == 0
     assert "0 stores, 0.0 MB" in capsys.readouterr().out
