@@ -139,7 +139,8 @@ def test_every_command_in_a_text_exists_and_takes_its_arguments(command: str) ->
     try:
         check(command)
     except AssertionError as error:
-        named_only = re.search("missing [^-]|no recipe named|needs a value", str(error)) and len(command.split()) <= 3
+        incomplete = re.search("missing [^-]|no recipe named|needs a value", str(error))
+        named_only = incomplete and len(command.split()) <= 3
         if not named_only or is_complete(command, all_commands()[command]):
             raise
 
