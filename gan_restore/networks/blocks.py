@@ -34,10 +34,17 @@ def normalisation(kind: Norm, channels: int) -> list[nn.Module]:
 
     "batch" is BatchNorm (Ioffe and Szegedy 2015). "instance" is InstanceNorm (Ulyanov et al. 2016), which
     normalises every image by itself.
+
+    Raises:
+        ValueError: if `kind` is none of the three.
     """
     if kind == "none":
         return []
-    return [nn.BatchNorm2d(channels) if kind == "batch" else nn.InstanceNorm2d(channels, affine=True)]
+    if kind == "batch":
+        return [nn.BatchNorm2d(channels)]
+    if kind == "instance":
+        return [nn.InstanceNorm2d(channels, affine=True)]
+    raise ValueError(f"kind must be 'batch', 'instance' or 'none', not {kind!r}")
 
 
 def upsampling(
@@ -52,6 +59,9 @@ def upsampling(
         kernel: side of the transposed convolution's kernel; the other kinds always use 3.
         bias: whether the convolution adds a bias.
 
+    Raises:
+        ValueError: if `kind` is none of the three.
+
     Example:
         >>> upsampling("shuffle", 8, 4)(torch.rand(1, 8, 5, 7)).shape
         torch.Size([1, 4, 10, 14])
@@ -61,8 +71,10 @@ def upsampling(
     if kind == "resize":
         convolution = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
         return nn.Sequential(nn.Upsample(scale_factor=2), convolution)
-    convolution = nn.Conv2d(in_channels, 4 * out_channels, 3, padding=1, bias=bias)
-    return nn.Sequential(convolution, nn.PixelShuffle(2))
+    if kind == "shuffle":
+        convolution = nn.Conv2d(in_channels, 4 * out_channels, 3, padding=1, bias=bias)
+        return nn.Sequential(convolution, nn.PixelShuffle(2))
+    raise ValueError(f"kind must be 'transposed', 'resize' or 'shuffle', not {kind!r}")
 
 
 class RestoringNetwork(nn.Module):

@@ -19,7 +19,10 @@ def top_hats(images: Tensor, radius: int = 4, footprint: Literal["square", "disk
     Args:
         images: RGB images.
         radius: of the footprint in pixels; it is 2 radius + 1 pixels wide.
-        footprint: "square", one pooling for each dilation, or "disk", which treats all directions alike.
+        footprint: "square", the fastest, or "disk", which treats all directions alike.
+
+    Raises:
+        ValueError: if `footprint` is neither.
 
     Example:
         >>> images = torch.full((1, 3, 20, 20), 0.25)
@@ -28,9 +31,12 @@ def top_hats(images: Tensor, radius: int = 4, footprint: Literal["square", "disk
         tensor([[0.0000, 0.7500, 0.0000],
                 [0.0000, 0.0000, 0.0000]])
     """
-    rectangles = [(radius, radius)]
-    if footprint == "disk":  # a disk is a union of centred rectangles: its dilation is the maximum of theirs
+    if footprint == "square":
+        rectangles = [(radius, radius)]
+    elif footprint == "disk":  # a union of centred rectangles: its dilation is the maximum of theirs
         rectangles = [(y, math.isqrt(radius**2 - y**2)) for y in range(radius + 1)]
+    else:
+        raise ValueError(f"footprint must be 'square' or 'disk', not {footprint!r}")
     brightness = images.mean(1, keepdim=True)
     opened = _dilate(-_dilate(-brightness, rectangles), rectangles)
     closed = -_dilate(-_dilate(brightness, rectangles), rectangles)

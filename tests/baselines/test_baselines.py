@@ -55,7 +55,7 @@ def scratched(photo: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("size", ODD)
-def test_a_batch_in_a_batch_out_of_the_same_kind(name: str, size: tuple[int, int]) -> None:
+def test_a_batch_keeps_its_shape_and_range(name: str, size: tuple[int, int]) -> None:
     degraded = SaltAndPepper(0.1)(torch.rand(2, 3, *size), seeded(0))
     before = degraded.clone()
     restored = ALL[name](degraded)
@@ -90,12 +90,12 @@ def test_the_median_is_torchs() -> None:
     assert torch.equal(baselines.median(image)[..., 1:-1, 1:-1], windows.median(4).values)
 
 
-def test_black_areas_of_a_photo_survive_the_careful_inpainting(photo: torch.Tensor) -> None:
+def test_likely_impulses_leave_black_areas_of_a_photo_alone(photo: torch.Tensor) -> None:
     photo = photo.clone()
     photo[..., :20, :20] = 0
     noisy = SaltAndPepper(0.03)(photo, seeded(0))
-    careless, careful = baselines.inpaint_impulses(noisy), baselines.inpaint_likely_impulses(noisy)
-    assert psnr(careful, photo) > psnr(careless, photo) + 5
+    every_pure, likely = baselines.inpaint_impulses(noisy), baselines.inpaint_likely_impulses(noisy)
+    assert psnr(likely, photo) > psnr(every_pure, photo) + 5
 
 
 @pytest.mark.parametrize(("sigma", "tolerance"), [(5 / 255, 0.5), (15 / 255, 0.25), (40 / 255, 0.15)])
@@ -106,7 +106,7 @@ def test_the_noise_level_is_found_where_there_is_little_texture(
     flat = torch.stack([torch.full((3, *size), 0.4), torch.linspace(0.3, 0.7, size[1]).expand(3, *size)])
     noisy = flat + sigma * torch.randn(flat.shape, generator=seeded(0))
     assert baselines.estimate_noise(noisy).tolist() == pytest.approx([sigma] * 2, rel=tolerance)
-    assert baselines.estimate_noise(flat).max() < 0.005, "no noise, none found"
+    assert baselines.estimate_noise(flat).max() < 0.005, "images without noise"
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_the_noise_level_is_found_where_there_is_little_texture(
 def test_each_denoises(real: torch.Tensor, name: str, least: float) -> None:
     noisy = GaussianNoise(20 / 255)(real, seeded(0))
     assert psnr(NOISE[name](noisy), real).item() > psnr(noisy, real).item() + least
-    assert psnr(NOISE[name](real), real).item() > 30, "a clean photo is left nearly alone"
+    assert psnr(NOISE[name](real), real).item() > 30, "a clean photo changes little"
 
 
 def test_a_known_noise_level_is_used(real: torch.Tensor) -> None:

@@ -41,7 +41,7 @@ def to_levels(image: Image.Image) -> torch.Tensor:
 
 @pytest.mark.parametrize("size", ODD)
 @pytest.mark.parametrize("degradation", ALL, ids=repr)
-def test_one_seed_gives_one_damage_and_the_clean_batch_is_kept(
+def test_the_same_seed_gives_the_same_damage_and_the_clean_batch_is_kept(
     degradation: Degradation, size: tuple[int, int]
 ) -> None:
     clean = torch.rand(2, 3, *size)
@@ -118,7 +118,7 @@ def test_downsampling_is_pillows_up_to_its_rounding_between_rows_and_columns(fac
 
 
 @pytest.mark.parametrize("size", [(37, 32), (32, 31)])
-def test_downsampling_refuses_what_it_would_have_to_cut(size: tuple[int, int]) -> None:
+def test_downsampling_refuses_sizes_that_are_no_multiple(size: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match=f"{size[0]} x {size[1]} pixels cannot be shrunk by 2"):
         Downsample(2)(torch.rand(1, 3, *size), seeded(0))
 
@@ -144,7 +144,7 @@ def test_jpeg_is_a_real_codec_at_every_quality_of_the_range(photo: torch.Tensor,
     assert (same.sum(0) == 1).all() and (same.sum(1) > 10).all()
 
 
-def test_each_part_of_the_blind_mixture_does_harm(photo: torch.Tensor) -> None:
+def test_each_part_of_the_blind_mixture_adds_damage(photo: torch.Tensor) -> None:
     none = {"blur": 0, "factor": 1, "noise": 0, "quality": 100}
     errors = [
         (BlindFace(**{**none, **part})(photo, seeded(0)) - photo).square().mean().item()

@@ -33,10 +33,10 @@ def scans(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("size", [*ODD, (1, 1)])
-@pytest.mark.parametrize("kind", ["drawn", "laid over", "both", *KINDS])
-def test_damage_lies_under_its_mask_and_comes_from_the_seed(kind: str, size: tuple[int, int], scans: Path) -> None:
-    overlay, some = ScratchOverlay(str(scans)), {"drawn": Scratches()}
-    some |= {"laid over": overlay, "both": Compose(Scratches(), overlay)}
+@pytest.mark.parametrize("kind", ["strokes", "overlay", "both", *KINDS])
+def test_damage_lies_within_its_mask_and_depends_on_the_seed(kind: str, size: tuple[int, int], scans: Path) -> None:
+    overlay, some = ScratchOverlay(str(scans)), {"strokes": Scratches()}
+    some |= {"overlay": overlay, "both": Compose(Scratches(), overlay)}
     damage = some.get(kind) or only(kind, 40)
     clean = torch.rand(5, 3, *size) * 0.6 + 0.1  # neither white nor black: marks always show
     before = clean.clone()
@@ -68,7 +68,7 @@ def test_small_crops_and_large_photos_are_damaged_as_densely(kind: str) -> None:
     assert 1.5 < twice.item() / large < 2.5
 
 
-def test_the_default_damages_a_face_as_old_prints_are_damaged() -> None:
+def test_the_default_covers_5_to_11_percent_of_a_face() -> None:
     face = to_tensor(skimage.data.astronaut()[:256, 96:352]).expand(16, -1, -1, -1)
     degraded, mask = Scratches().with_mask(face, seeded(0))
     psnr = -10 * (degraded - face).square().mean((1, 2, 3)).log10()
@@ -99,7 +99,7 @@ def test_the_order_of_marks_does_not_matter() -> None:
     assert torch.equal(one, other) and (one > 0).float().mean() > 0.5
 
 
-def test_overlays_are_read_once_and_travel_to_other_processes(scans: Path) -> None:
+def test_overlays_are_read_once_and_can_be_pickled(scans: Path) -> None:
     clean, overlay = torch.full((6, 3, 40, 30), 0.3), ScratchOverlay(str(scans), opacity=0.5)
     first = overlay(clean, seeded(0))
     shutil.rmtree(scans)
@@ -110,7 +110,7 @@ def test_overlays_are_read_once_and_travel_to_other_processes(scans: Path) -> No
     assert (first == 0.3).float().mean() > 0.5, "the noise of a scan's black is no damage"
 
 
-def test_a_folder_without_scans_is_an_error_of_the_users(tmp_path: Path) -> None:
+def test_a_folder_without_scans_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for folder, message in ((tmp_path / "empty", "no images"), (tmp_path / "none", "no such folder")):
         with pytest.raises(UserError, match=message):

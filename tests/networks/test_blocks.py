@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_restore.networks.blocks import initialise_normal, tanh_range, upsampling
+from gan_restore.networks.blocks import initialise_normal, normalisation, tanh_range, upsampling
 from gan_restore.networks.discriminators import Classifier
 from gan_restore.networks.pix2pix_unet import Pix2PixUNet
 
@@ -24,6 +24,13 @@ def test_only_the_transposed_convolution_overlaps_unevenly() -> None:
         with torch.no_grad():
             spread[kind] = layer(flat)[..., 4:-4, 4:-4].std().item()
     assert spread["transposed"] > 0.5 and spread["resize"] == 0
+
+
+def test_unknown_layers_are_refused() -> None:
+    with pytest.raises(ValueError, match="kind must be 'batch', 'instance' or 'none', not 'bacth'"):
+        normalisation("bacth", 4)
+    with pytest.raises(ValueError, match="kind must be 'transposed', 'resize' or 'shuffle', not 'bilinear'"):
+        upsampling("bilinear", 4, 4)
 
 
 def test_the_tanh_range_is_that_of_tanh() -> None:

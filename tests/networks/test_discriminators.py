@@ -66,7 +66,7 @@ def test_the_published_srgan_discriminator() -> None:
     assert all(m.negative_slope == 0.2 for m in network.modules() if isinstance(m, nn.LeakyReLU))
 
 
-def test_the_other_two() -> None:
+def test_the_published_classifiers() -> None:
     alone = recipes.get("resnet-gan", "full").discriminator()
     assert convolutions(alone)[0].in_channels == 3, "one probability for the image itself"
     assert sum(isinstance(m, nn.BatchNorm2d) for m in alone.modules()) == 3

@@ -52,7 +52,7 @@ def make(name: str, **options: object) -> RestoringNetwork:
 
 @pytest.mark.parametrize(("name", "options"), OPTIONS, ids=str)
 @pytest.mark.parametrize("size", [*ODD, (1, 1)])
-def test_any_size_in_the_right_size_out(name: str, options: dict, size: tuple[int, int]) -> None:
+def test_any_size_is_restored_at_its_size_times_the_factor(name: str, options: dict, size: tuple[int, int]) -> None:
     network = make(name, **options).eval()
     factor = getattr(network, "factor", 1)
     with torch.no_grad():
@@ -66,13 +66,13 @@ def test_an_untrained_residual_network_gives_the_initial_estimate(name: str, pho
     network = make(name, **FREE).eval()
     with torch.no_grad():
         restored = network(photo)
-    first = enlarge(photo, 2).clamp(0, 1) if name == "srresnet" else photo
-    assert torch.equal(restored, first)
+    initial_estimate = enlarge(photo, 2).clamp(0, 1) if name == "srresnet" else photo
+    assert torch.equal(restored, initial_estimate)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("norm", ["batch", "none"])
-def test_the_signal_neither_dies_nor_explodes(name: str, norm: str) -> None:
+def test_the_initial_weights_keep_the_variance_of_the_signal(name: str, norm: str) -> None:
     torch.manual_seed(0)
     more = {"blocks": 16} if name in ("encoder-decoder", "srresnet") else {}
     network = make(name, norm=norm, width=16, residual=True, **more)
@@ -159,7 +159,7 @@ def test_the_published_unet() -> None:
     assert (network.out.in_channels, network.out.out_channels) == (64, 3)
 
 
-def test_undamaged_pixels_pass_untouched(photo: torch.Tensor) -> None:
+def test_undamaged_pixels_keep_their_values(photo: torch.Tensor) -> None:
     network = DenoisingUNet(4, 2, residual=True, mask_input=True)
     nn.init.normal_(network.out.weight)
     noisy = SaltAndPepper(0.1)(photo, seeded(0))
@@ -172,7 +172,7 @@ def test_undamaged_pixels_pass_untouched(photo: torch.Tensor) -> None:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_eval_mode_gives_each_image_what_it_gets_alone(name: str) -> None:
+def test_in_eval_mode_an_image_does_not_depend_on_its_batch(name: str) -> None:
     network = make(name).eval()
     batch = torch.rand(3, 3, 16, 16)
     with torch.no_grad():
@@ -201,7 +201,7 @@ def test_two_steps_change_every_weight(name: str, options: dict, precision: torc
 
 PUBLISHED_ACTIVATIONS = {  # slopes of the LeakyReLUs of generator and discriminator, ReLUs, PReLUs, how it ends
     "unet-denoiser": ({0.1}, {0.1}, 0, 0, torch.sigmoid),
-    "pix2pix": ({0.2}, {0.2}, 7, 0, tanh_range),  # the eighth ReLU is no module
+    "pix2pix": ({0.2}, {0.2}, 7, 0, tanh_range),  # the eighth ReLU is a function, not a module
     "resnet-gan": (set(), {0.2}, 14, 0, tanh_range),
     "face-cgan": (set(), {0.2}, 7, 0, tanh_range),
     "srgan": (set(), {0.2}, 0, 18, tanh_range),
@@ -218,8 +218,8 @@ def test_full_has_the_published_activations(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["unet-denoiser", "pix2pix"])
-def test_skips_carry_what_the_narrow_part_cannot(name: str) -> None:
-    """Two images that differ by a fine pattern only: with the deepest part silenced the answers still differ."""
+def test_skip_connections_carry_fine_detail(name: str) -> None:
+    """Images that differ by a fine pattern have different outputs even if the deepest level outputs zeros."""
     torch.manual_seed(0)
     network = recipes.get(name, "full", width=8).generator().eval()
     deepest = (network.up if name == "unet-denoiser" else network.decoder)[0]

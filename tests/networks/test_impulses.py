@@ -17,14 +17,14 @@ def test_a_colour_that_is_not_pure_is_no_impulse() -> None:
     assert not impulse_mask(red).any()
 
 
-def test_black_areas_are_no_impulses_but_lone_pixels_in_them_are(photo: torch.Tensor) -> None:
+def test_black_areas_are_no_impulses_but_single_pixels_in_them_are(photo: torch.Tensor) -> None:
     photo = photo.clone()
     photo[:, :, :20, :20] = 0  # a black area of the photo
     photo[:, :, 10, 10] = 1  # salt in it
     photo[:, :, 40, 50] = 0  # pepper elsewhere
-    alone = likely_impulses(photo)
+    likely = likely_impulses(photo)
     assert impulse_mask(photo).sum() == 401
-    assert alone[0, 0, 10, 10] and alone[0, 0, 40, 50] and alone.sum() <= 4  # and a corner of the area
+    assert likely[0, 0, 10, 10] and likely[0, 0, 40, 50] and likely.sum() <= 4  # and a corner of the area
 
 
 def test_the_fill_agrees_with_scikit_image(photo: torch.Tensor) -> None:
@@ -38,7 +38,7 @@ def test_the_fill_agrees_with_scikit_image(photo: torch.Tensor) -> None:
     assert torch.equal(ours[~mask.expand_as(ours)], noisy[~mask.expand_as(noisy)])
 
 
-def test_the_fill_of_each_image_is_its_own(photo: torch.Tensor) -> None:
+def test_the_fill_of_an_image_does_not_depend_on_its_batch(photo: torch.Tensor) -> None:
     noisy = torch.cat([SaltAndPepper(0.06)(photo, seeded(i)) for i in range(3)])
     together = biharmonic_fill(noisy, impulse_mask(noisy))
     alone = torch.cat([biharmonic_fill(image, impulse_mask(image)) for image in noisy.split(1)])

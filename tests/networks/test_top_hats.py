@@ -27,3 +27,8 @@ def test_the_top_hats_are_those_of_scikit_image(size: tuple[int, int], radius: i
         for brightness in images.mean(1).numpy()
     ]
     np.testing.assert_array_equal(top_hats(images, radius, footprint).numpy(), expected)
+
+
+def test_an_unknown_footprint_is_refused() -> None:
+    with pytest.raises(ValueError, match="footprint must be 'square' or 'disk', not 'circle'"):
+        top_hats(torch.rand(1, 3, 8, 8), footprint="circle")
