@@ -1,4 +1,4 @@
-"""Batches of random crops: copied out of decoded images, and the same whenever and wherever they are drawn."""
+"""Batches of random crops of decoded images; a batch depends on its number and the seed only."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -16,22 +16,34 @@ Augment = Literal["none", "flip", "dihedral"]
 
 
 class Batches(Dataset):
-    """Batches of random crops; batch `step` is a pure function of (seed, step), so a run resumes exactly.
+    """Batches of random crops. Batch `step` is a pure function of (seed, step), so a run resumes exactly.
 
-    Item `step` is a uint8 tensor N x C x H x W with C of 1 (gray sources) or 3; N x 2C x H x W where the images
-    bring their own damaged ones: the clean channels, then the damaged ones, cropped and turned alike. Each epoch
-    shows every image `crops_per_image` times in a new order, but for the last ones that fill no batch. Images
-    smaller than `size` come back whole, to be enlarged on the device (`images.enlarge_to`), if all are squares of
-    one size, and enlarged here if not.
+    Item `step` is a uint8 tensor N x C x H x W, with C = 1 if all sources are gray and C = 3 otherwise. If the
+    images have degraded ones, it is N x 2C x H x W: the clean channels, then the degraded channels, cropped and
+    turned in the same way.
+
+    An epoch draws `crops_per_image` crops from every image, in a new order; the images that do not fill a last
+    batch are left out. Images smaller than `size` are enlarged here, unless all of them are squares of one size:
+    those are returned whole, to be enlarged on the device (`images.enlarge_to`).
 
     Args:
-        size: side of the square crops.
-        batch_size: images a batch, over all processes together.
-        augment: "flip" mirrors half the crops; "dihedral" also turns by quarters.
-        rank, world: this process takes every `world`-th image of a batch, beginning at `rank`.
+        images: The images to crop.
+        size: Side of the square crops in pixels.
+        batch_size: Number of images in a batch, over all processes.
+        seed: Seed of order, crops and augmentation.
+        augment: "flip" mirrors half the crops; "dihedral" also turns them by multiples of 90 degrees.
+        crops_per_image: Number of crops of each image in an epoch.
+        rank: Number of this process.
+        world: Number of processes; this one takes every `world`-th image of a batch, from `rank` on.
 
     Raises:
-        UserError: if `batch_size` is no multiple of `world`.
+        UserError: If `batch_size` is no multiple of `world`.
+
+    Example:
+        >>> photos = Images([np.zeros((20, 30, 3), np.uint8)] * 8, list("abcdefgh"), "black")
+        >>> batches = Batches(photos, size=16, batch_size=4)
+        >>> len(batches), batches[0].shape
+        (2, torch.Size([4, 3, 16, 16]))
     """
 
     def __init__(
@@ -59,10 +71,11 @@ class Batches(Dataset):
         self._order: tuple[int, np.ndarray] = (-1, np.empty(0))
 
     def __len__(self) -> int:
-        """Steps in one epoch; later steps are valid too."""
+        """Number of batches in one epoch. Later items are valid, too: they belong to later epochs."""
         return self.steps_per_epoch
 
     def __getitem__(self, step: int) -> Tensor:
+        """Batch `step`, counted over all epochs: uint8 N x C x H x W (or N x 2C x H x W, see the class)."""
         epoch, position = divmod(step, self.steps_per_epoch)
         if self._order[0] != epoch:
             indices = np.tile(np.arange(len(self.images)), self.crops_per_image)
@@ -73,7 +86,7 @@ class Batches(Dataset):
         draws = np.random.default_rng((self.seed, 1, step, self.rank)).random((len(mine), 5)).tolist()
         size, channels = self._crop_size, self._channels
         batch = np.empty((len(mine), len(self._sides), size, size, channels), np.uint8)
-        # Slices are copied one by one into the batch: many times faster than advanced indexing.
+        # Copying the slices one by one into the batch is many times faster than advanced indexing.
         for targets, index, draw in zip(batch, mine, draws, strict=True):
             for target, arrays in zip(targets, self._sides, strict=True):
                 self._crop_into(target, arrays[index], draw)
@@ -81,7 +94,7 @@ class Batches(Dataset):
         return planes.reshape(len(mine), len(self._sides) * channels, size, size)
 
     def _crop_into(self, target: np.ndarray, array: np.ndarray, draws: list[float]) -> None:
-        """Copy a crop of `array` into `target`; where it lies and how it is turned are five draws from [0, 1)."""
+        """Copy a crop of `array` into `target`. Five draws from [0, 1) decide its place and how it is turned."""
         top, left, mirror, flip, turn = draws
         size = len(target)
         array = array if array.ndim == 3 else array[..., None]
@@ -89,8 +102,8 @@ class Batches(Dataset):
             array = to_bytes(enlarge_to(to_tensor(array), size))[0].permute(1, 2, 0).numpy()
         y, x = (int(draw * (side - size + 1)) for draw, side in zip((top, left), array.shape, strict=False))
         crop = array[y : y + size, x : x + size]
-        # A flip and a transposition give all eight ways to lay a square. Each has its fastest way: rows are flipped
-        # while they are copied, pixels of a row by torch, and a transposition moves whole pixels, not channels.
+        # Two flips and a transposition give all eight orientations of a square, each by the fastest way found: rows
+        # are flipped while they are copied, columns by torch, and the transposition moves whole pixels.
         if self.augment == "dihedral" and flip < 0.5:
             crop = crop[::-1]
         target[...] = crop
@@ -101,6 +114,6 @@ class Batches(Dataset):
             pixels[...] = pixels.T.copy()
 
     def loader(self, start: int, stop: int, workers: int = 0) -> Iterator[Tensor]:
-        """Batches `start` to `stop` - 1 in order, through a torch `DataLoader`."""
+        """Iterate over batches `start` to `stop` - 1 in order, through a torch `DataLoader` with `workers`."""
         pin = torch.cuda.is_available()
         return iter(DataLoader(self, None, sampler=range(start, stop), num_workers=workers, pin_memory=pin))

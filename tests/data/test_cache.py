@@ -34,7 +34,7 @@ def test_images_are_decoded_once_and_again_when_they_change(folder: Path, monkey
 def test_a_build_that_was_killed_is_not_trusted(folder: Path, own_cache: Path) -> None:
     first = [image.clone() for image in load(folder, "all")]
     (pixels,) = own_cache.rglob("pixels-*.bin")
-    with pixels.open("ab") as file:  # bytes that no manifest speaks of
+    with pixels.open("ab") as file:  # bytes that no manifest names
         file.write(b"x" * 1000)
     shutil.copy(folder / "photo_01.png", folder / "photo_30.png")
     assert torch.equal(load(folder, "all")[30], first[1])

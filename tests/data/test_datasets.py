@@ -12,7 +12,7 @@ from gan_restore.files import UserError
 from gan_restore.images import write
 
 
-def test_bundled_photos_are_all_there_and_in_one_part_each() -> None:
+def test_bundled_photos_are_all_there_and_in_one_split_each() -> None:
     names = [name for split in ("train", "val", "test") for name in load(None, split).names]
     assert len(names) == len(set(names)) == sum(map(len, BUNDLED.values())) == len(load(None, "all"))
     assert load(None, "test")[0].shape == (3, 512, 512) and load(None, "test")[0].dtype == torch.uint8
@@ -65,7 +65,7 @@ def test_what_is_not_data_is_said(tmp_path: Path, folder: Path) -> None:
         load(folder, "tset")
 
 
-def test_a_small_folder_says_which_part_is_empty(folder: Path) -> None:
+def test_a_small_folder_says_which_split_is_empty(folder: Path) -> None:
     for path in sorted(folder.iterdir())[1:]:
         path.unlink()
     with pytest.raises(UserError, match=r"none of the images in .* falls into the split '(val|test)'"):

@@ -19,13 +19,13 @@ def test_a_folder_is_split_by_name_and_adding_moves_nothing(folder: Path) -> Non
     assert len(after) == 50 and all(after[name] == split for name, split in before.items())
 
 
-def test_the_hash_shares_out_as_stated() -> None:
+def test_the_hash_gives_the_stated_shares() -> None:
     splits = [split_of(f"image_{i}") for i in range(5000)]
     assert splits.count("train") / 5000 == pytest.approx(0.8, abs=0.02)
     assert splits.count("val") / 5000 == pytest.approx(0.1, abs=0.015)
 
 
-def test_folders_named_after_parts_are_kept(folder: Path) -> None:
+def test_folders_named_after_splits_are_kept(folder: Path) -> None:
     """FER2013's folder edition: train/<emotion>/ and test/<emotion>/; validation comes out of train."""
     root = folder.parent / "edition"
     for i, path in enumerate(sorted(folder.iterdir())):
@@ -102,7 +102,7 @@ LAYOUTS = {  # files to begin with, and files to add
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_no_image_is_in_two_parts_and_adding_moves_nothing(layout: str, tmp_path: Path) -> None:
+def test_no_image_is_in_two_splits_and_adding_moves_nothing(layout: str, tmp_path: Path) -> None:
     first, added = LAYOUTS[layout]
     build = celeba if layout == "CelebA" else make
     root = build(tmp_path / "set", *first)
@@ -123,7 +123,7 @@ def test_a_pair_is_of_one_name(layout: str, tmp_path: Path) -> None:
         assert different <= {("color", "gray"), ("clean", "degraded"), ("clean", "damaged")}
 
 
-def test_a_person_is_in_one_part(tmp_path: Path) -> None:
+def test_a_person_is_in_one_split(tmp_path: Path) -> None:
     found = splits(make(tmp_path, *LAYOUTS["LFW"][0], *LAYOUTS["LFW"][1]))
     people = {}
     for name, split in found.items():
@@ -131,7 +131,7 @@ def test_a_person_is_in_one_part(tmp_path: Path) -> None:
     assert all(len(people[f"Person_{who}"]) == 1 for who in range(40)) and len(found) == 123
 
 
-def test_the_data_sets_own_parts_are_kept(tmp_path: Path) -> None:
+def test_the_data_sets_own_splits_are_kept(tmp_path: Path) -> None:
     for layout in ("DIV2K", "DIV2K in a folder"):
         div2k = splits(make(tmp_path / layout, *LAYOUTS[layout][0]))
         assert all((split == "test") == ("DIV2K_valid_HR" in name) for name, split in div2k.items())
@@ -139,7 +139,7 @@ def test_the_data_sets_own_parts_are_kept(tmp_path: Path) -> None:
     assert all(("train", "val", "test")[int(Path(name).stem) % 3] == split for name, split in faces.items())
 
 
-def test_own_parts_without_train_stay_out_of_it(tmp_path: Path) -> None:
+def test_own_splits_without_train_stay_out_of_it(tmp_path: Path) -> None:
     found = splits(make(tmp_path, *(f"{split}/{i}.png" for split in ("val", "test") for i in range(30))))
     assert len(found) == 60 and all(name.startswith(split) for name, split in found.items())
 
