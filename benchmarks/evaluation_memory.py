@@ -66,7 +66,7 @@ def measure(folder: Path, options: Options) -> None:
     rows = evaluation.evaluate_checkpoint(folder / inference.BEST, str(folder / "photos"), "all", compute=compute)
     names = ", ".join(row["method"] for row in rows)
     print(f"{rows[0]['n_images']} photos of {rows[0]['sizes']} pixels, by {names}")
-    print(f"libraries {libraries:.0f} MB, peak {peak[0]:.0f} MB: {peak[0] - libraries:.0f} MB for the evaluation")
+    print(f"libraries {libraries:.0f} MiB, peak {peak[0]:.0f} MiB, evaluation {peak[0] - libraries:.0f} MiB")
     print(f"{time.perf_counter() - started:.0f} seconds")
 
 
@@ -77,9 +77,9 @@ def watch(peak: list[float]) -> None:
 
 
 def anonymous_memory() -> float:
-    """Resident memory of this process in MB that is not backed by a file."""
+    """Resident memory of this process in MiB that is not backed by a file."""
     status = Path("/proc/self/status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon")) / 1000
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon")) / 1024
 
 
 if __name__ == "__main__":

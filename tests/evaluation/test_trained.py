@@ -44,7 +44,7 @@ def test_a_network_has_a_note_that_says_which_split_chose_its_epoch(run: Path) -
     assert trained(run, split="all", other_data=True)[0].note == chosen
 
 
-def test_another_data_set_is_told_from_the_training_set(folder: Path, tmp_path: Path) -> None:
+def test_notes_distinguish_the_training_set_from_other_data(folder: Path, tmp_path: Path) -> None:
     run = training.train(tiny(data=str(folder), epochs=1), tmp_path / "run")
     rows = evaluate_checkpoint(run, limit=1)
     assert rows[0]["data"] == "photos (test)" and rows[0]["n_images"] == 1
