@@ -15,7 +15,7 @@ Adversarial = Literal["bce", "least-squares", "hinge"]
 
 
 def discriminator_loss(real: Tensor, fake: Tensor, kind: Adversarial = "bce", real_label: float = 1.0) -> Tensor:
-    """Loss of the discriminator: it falls as the discriminator tells clean images from restored ones.
+    """Loss of the discriminator: it falls as the discriminator separates clean images from restored ones.
 
     It is (L(real) + L(fake)) / 2, the mean of a term for clean and a term for restored images. l is `real_label`:
 
