@@ -1,4 +1,4 @@
-"""A trained generator as a restorer of batches, and of photo files with what they came with."""
+"""A trained generator applied to batches, photos and image files."""
 
 import dataclasses
 from pathlib import Path
@@ -13,7 +13,7 @@ from gan_restore.inference.devices import Compute
 
 
 class Restorer:
-    """A trained generator that restores batches on the device of `compute`.
+    """A trained generator on a device, as a function degraded -> restored.
 
     Args:
         generator: a network N x 3 x H x W -> N x 3 x factor H x factor W, both in [0, 1].
@@ -32,21 +32,25 @@ class Restorer:
 
     @torch.no_grad()
     def __call__(self, degraded: Tensor) -> Tensor:
-        """Restore a batch N x 3 x H x W in [0, 1]; the result is on the batch's own device."""
+        """Restore a batch N x 3 x H x W in [0, 1].
+
+        Returns:
+            N x 3 x factor H x factor W in [0, 1], float32, on the device that the batch is on.
+        """
         return self._module(degraded.to(self._fabric.device)).to(degraded)
 
 
 def load_restorer(checkpoint: str | Path, compute: Compute | None = None) -> Restorer:
-    """Load a checkpoint, or the best one of a run folder, as a `Restorer`.
+    """Load a checkpoint, or `best.safetensors` of a run folder, as a `Restorer`.
 
     Raises:
-        UserError: if there is no such checkpoint.
+        UserError: if there is no such checkpoint, or no such device.
     """
     return Restorer(load_generator(checkpoint)[0], compute)
 
 
 def restore_photo(photo: Photo, restorer: Restorer) -> Photo:
-    """Restore a photo; transparency, gray mode and bit depth are kept. Only super-resolution changes its size."""
+    """Restore a photo. Transparency, gray mode, bit depth and metadata are kept; super-resolution enlarges it."""
     rgb, alpha = restorer(photo.rgb), photo.alpha
     if alpha is not None and alpha.shape[-2:] != rgb.shape[-2:]:
         alpha = F.interpolate(alpha, size=rgb.shape[-2:], mode="bicubic", antialias=True).clamp(0, 1)

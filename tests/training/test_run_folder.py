@@ -1,11 +1,11 @@
 import os
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 
 import filelock
 import numpy as np
 import pytest
-import torch
 from support import tiny
 
 from gan_restore import training
@@ -63,7 +63,7 @@ def test_a_run_that_is_going_on_is_not_touched(tmp_path: Path) -> None:
                 training.train(recipe, run, **{option: True})
 
 
-def test_two_minds_are_refused(tmp_path: Path) -> None:
+def test_resume_and_overwrite_exclude_each_other(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="choose one of them"):
         training.train(tiny(), tmp_path / "run", resume=True, overwrite=True)
 
@@ -75,7 +75,7 @@ def test_a_run_records_what_it_was_computed_with(tmp_path: Path) -> None:
     first, second = read_json(run / "environment.json")
     assert (first["from_step"], second["from_step"]) == (0, 3), "an entry for each start"
     assert first["precision"] == "bf16-mixed" and first["device"].startswith("CPU") and first["devices"] == 1
-    assert first["versions"]["torch"] == torch.__version__.split("+")[0] and "commit" in first
+    assert first["versions"]["torch"] == version("torch") and "commit" in first
     training.train(recipe, run, Compute(device="cpu"), overwrite=True)
     assert len(read_json(run / "environment.json")) == 1
 

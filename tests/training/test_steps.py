@@ -30,7 +30,7 @@ def test_every_loss_term_reaches_the_generator(name: str, scale: str, adversaria
     for name, term in terms.items():
         gradients = torch.autograd.grad(term, generator.parameters(), retain_graph=True, allow_unused=True)
         assert sum(g.abs().sum() for g in gradients if g is not None) > 0, name
-    assert all(p.requires_grad for p in discriminator.parameters()), "the discriminator can learn again"
+    assert all(p.requires_grad for p in discriminator.parameters()), "the discriminator can be updated again"
 
 
 def test_the_loss_is_the_weighted_sum() -> None:
@@ -39,14 +39,14 @@ def test_the_loss_is_the_weighted_sum() -> None:
     degraded, clean = batch(recipe)
     features = lambda restored, clean: (restored - clean).abs().amax()  # noqa: E731
     optimizer = torch.optim.Adam(generator.parameters())
-    news = generator_step(
+    losses = generator_step(
         discriminator, optimizer, degraded, clean, generator(degraded), recipe, perceptual=features
     )
-    total = 3 * news["pixel"] + 0.5 * news["perceptual"] + 0.1 * news["adversarial"]
-    assert news["g_loss"].item() == pytest.approx(total.item())
+    total = 3 * losses["pixel"] + 0.5 * losses["perceptual"] + 0.1 * losses["adversarial"]
+    assert losses["g_loss"].item() == pytest.approx(total.item())
 
 
-def test_each_step_teaches_one_player_only() -> None:
+def test_each_step_updates_one_network_only() -> None:
     recipe = tiny(**GAN)
     generator, discriminator = recipe.generator(), recipe.discriminator()
     g_optimizer = torch.optim.Adam(generator.parameters(), 0.01)
@@ -58,21 +58,21 @@ def test_each_step_teaches_one_player_only() -> None:
         return torch.cat([p.detach().flatten().clone() for p in network.parameters()])
 
     g_before, d_before = weights(generator), weights(discriminator)
-    news = discriminator_step(discriminator, d_optimizer, degraded, clean, restored, recipe)
+    losses = discriminator_step(discriminator, d_optimizer, degraded, clean, restored, recipe)
     assert torch.equal(weights(generator), g_before) and not torch.equal(weights(discriminator), d_before)
-    assert set(news) == {"d_loss", "d_real", "d_fake"} and 0 < news["d_real"] < 1
+    assert set(losses) == {"d_loss", "d_real", "d_fake"} and 0 < losses["d_real"] < 1
     d_before = weights(discriminator)
-    news = generator_step(discriminator, g_optimizer, degraded, clean, restored, recipe)
+    losses = generator_step(discriminator, g_optimizer, degraded, clean, restored, recipe)
     assert torch.equal(weights(discriminator), d_before) and not torch.equal(weights(generator), g_before)
-    assert news["g_loss"].item() == pytest.approx((news["pixel"] + 0.1 * news["adversarial"]).item())
+    assert losses["g_loss"].item() == pytest.approx((losses["pixel"] + 0.1 * losses["adversarial"]).item())
 
 
-def test_a_discriminator_learns_to_tell() -> None:
+def test_a_discriminator_learns_to_separate_clean_from_restored() -> None:
     recipe = tiny(**GAN)
     torch.manual_seed(0)
     discriminator = recipe.discriminator()
     optimizer = torch.optim.Adam(discriminator.parameters(), 0.01)
     degraded, clean = batch(recipe)
     for _ in range(30):
-        news = discriminator_step(discriminator, optimizer, degraded, clean, clean.flip(3), recipe)
-    assert news["d_real"] > 0.8 and news["d_fake"] < 0.2
+        losses = discriminator_step(discriminator, optimizer, degraded, clean, clean.flip(3), recipe)
+    assert losses["d_real"] > 0.8 and losses["d_fake"] < 0.2
