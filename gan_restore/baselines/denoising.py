@@ -4,16 +4,18 @@ All take a batch N x 3 x H x W in [0, 1] and return one of the same shape.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy.fft import dct
-from scipy.ndimage import median_filter
+from scipy.ndimage import maximum_filter, median_filter, minimum_filter
 from skimage import restoration
 from torch import Tensor
 
 from gan_restore.baselines.base import image_by_image
+from gan_restore.strips import in_strips
 
 
 def median(degraded: Tensor) -> Tensor:
@@ -39,20 +41,18 @@ def adaptive_median(degraded: Tensor, largest: int = 7) -> Tensor:
         degraded: the noisy images.
         largest: side of the largest window, odd.
     """
-    pixels = degraded.detach().cpu()
-    if pixels.shape[0] > 1:  # one image at a time: its windows take up to 49 times its memory
-        return torch.cat([adaptive_median(image, largest) for image in pixels.split(1)]).to(degraded)
-    result, undecided = pixels.clone(), torch.ones_like(pixels, dtype=torch.bool)
-    for size in range(3, largest + 1, 2):
-        padded = F.pad(pixels, [size // 2] * 4, mode="reflect")
-        windows = padded.unfold(2, size, 1).unfold(3, size, 1).flatten(4)
-        lowest, middle, highest = windows.amin(4), windows.median(4).values, windows.amax(4)
+    pixels = degraded.detach().cpu().numpy()
+    result, undecided = pixels.copy(), np.ones(pixels.shape, bool)
+    for side in range(3, largest + 1, 2):
+        window: dict[str, Any] = {"size": (1, 1, side, side), "mode": "mirror"}
+        lowest, highest = minimum_filter(pixels, **window), maximum_filter(pixels, **window)
+        middle = median_filter(pixels, **window)
         trusted = (lowest < middle) & (middle < highest)
         kept = (lowest < pixels) & (pixels < highest)
-        decided = undecided & (trusted | (size == largest))
-        result = torch.where(decided & ~kept, middle, result)
+        decided = undecided & (trusted | (side == largest))
+        result = np.where(decided & ~kept, middle, result)
         undecided &= ~decided
-    return result.to(degraded)
+    return torch.from_numpy(result).to(degraded)
 
 
 def non_local_means(degraded: Tensor) -> Tensor:
@@ -161,26 +161,32 @@ def sliding_dct(degraded: Tensor, noise: float | None = None, stride: int = 2, o
 
 def _sliding_dct(image: Tensor, noise: float, stride: int, side: int = 8) -> Tensor:
     """`sliding_dct` for one image, 1 x 3 x H x W."""
-    height, width = image.shape[-2:]
     cosines = torch.from_numpy(dct(np.eye(side), axis=0, norm="ortho")).to(image)
     blocks = torch.einsum("ik,jl->ijkl", cosines, cosines).reshape(-1, 1, side, side)
     colours = torch.from_numpy(dct(np.eye(3), axis=0, norm="ortho")).to(image)  # the mean and two differences
-    planes = torch.einsum("ij,njhw->nihw", colours, image).transpose(0, 1)
-    margin = side - stride
-    padded = F.pad(planes, [margin, margin - width % -stride, margin, margin - height % -stride], mode="reflect")
 
     def aggregate(coefficients: Tensor, weight: Tensor) -> Tensor:
         """The weighted mean of all blocks at each pixel."""
         total = F.conv_transpose2d(coefficients * weight, blocks, stride=stride)
         return total / F.conv_transpose2d(weight, torch.ones_like(blocks[:1]), stride=stride)
 
-    coefficients = F.conv2d(padded, blocks, stride=stride)
-    kept = coefficients.abs() > 2.7 * noise
-    kept[:, 0] = True  # the mean of a block is always kept
-    initial_estimate = aggregate(coefficients * kept, 1 / kept.sum(1, keepdim=True).to(image))
-    power = F.conv2d(initial_estimate, blocks, stride=stride).square()
-    gain = power / (power + noise**2)
-    gain[:, 0] = 1
-    restored = aggregate(coefficients * gain, 1 / gain.square().sum(1, keepdim=True))
-    inner = restored[..., margin : margin + height, margin : margin + width].transpose(0, 1)
-    return torch.einsum("ij,nihw->njhw", colours, inner).clamp(0, 1)
+    def restore(image: Tensor) -> Tensor:
+        height, width = image.shape[-2:]
+        planes = torch.einsum("ij,njhw->nihw", colours, image).transpose(0, 1)
+        margin = side - stride
+        margins = [margin, margin - width % -stride, margin, margin - height % -stride]
+        padded = F.pad(planes, margins, mode="reflect")
+        coefficients = F.conv2d(padded, blocks, stride=stride)
+        kept = coefficients.abs() > 2.7 * noise
+        kept[:, 0] = True  # the mean of a block is always kept
+        initial_estimate = aggregate(coefficients * kept, 1 / kept.sum(1, keepdim=True).to(image))
+        power = F.conv2d(initial_estimate, blocks, stride=stride).square()
+        gain = power / (power + noise**2)
+        gain[:, 0] = 1
+        restored = aggregate(coefficients * gain, 1 / gain.square().sum(1, keepdim=True))
+        inner = restored[..., margin : margin + height, margin : margin + width].transpose(0, 1)
+        return torch.einsum("ij,nihw->njhw", colours, inner).clamp(0, 1)
+
+    # A pixel depends on the blocks that cover it, and in the first pass on the blocks that overlap those.
+    reach = 2 * (side - 1)
+    return in_strips(restore, image, halo=reach + -reach % stride, multiple=stride)

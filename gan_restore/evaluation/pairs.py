@@ -115,6 +115,9 @@ def batches(pairs: Iterable[Pair]) -> Iterator[tuple[list[int], Pair]]:
             held, pixels = [], 0
         held.append((position, pair))
         pixels += size
+        if pixels >= BATCH_PIXELS:  # before the next pair is made, so that no two large ones are held
+            yield from _stacked(held)
+            held, pixels = [], 0
     yield from _stacked(held)
 
 
@@ -125,6 +128,9 @@ def _stacked(held: list[tuple[int, Pair]]) -> Iterator[tuple[list[int], Pair]]:
     for group in groups.values():
         for start in range(0, len(group), BATCH_IMAGES):
             positions, pairs = zip(*group[start : start + BATCH_IMAGES], strict=True)
+            if len(pairs) == 1:  # not copied: it may be large
+                yield list(positions), pairs[0]
+                continue
             masks = [pair.mask for pair in pairs if pair.mask is not None]
             yield (
                 list(positions),

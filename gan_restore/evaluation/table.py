@@ -159,6 +159,7 @@ def evaluate(
                 values["mean_shift"] = mean_shift(restored, batch.clean)
                 values |= {name: metric(restored, batch.clean) for name, metric in (extra or {}).items()}
                 own.add(positions, values)
+                del restored  # before the next method needs memory
             progress.update(len(positions))
     rows = []
     for method, own in zip(methods, scores, strict=True):

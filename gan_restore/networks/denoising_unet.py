@@ -65,13 +65,14 @@ class DenoisingUNet(RestoringNetwork):
             return self.to_image(self._unet(degraded), degraded)
         mask, likely = impulse_mask(degraded), likely_impulses(degraded)
         initial_estimate = biharmonic_fill(degraded, likely)
-        inputs = torch.cat([degraded, initial_estimate, mask.to(degraded), likely.to(degraded)], dim=1)
-        return torch.where(mask, self.to_image(self._unet(inputs), initial_estimate), degraded)
+        # Without a name for the stacked inputs, so that their memory is free as soon as the U-Net has copied them.
+        raw = self._unet(torch.cat([degraded, initial_estimate, mask.to(degraded), likely.to(degraded)], dim=1))
+        return torch.where(mask, self.to_image(raw, initial_estimate), degraded)
 
-    def _unet(self, inputs: Tensor) -> Tensor:
+    def _unet(self, features: Tensor) -> Tensor:
         """N x C x H x W -> values of the last layer N x 3 x H x W."""
-        height, width = inputs.shape[-2:]
-        features = F.pixel_unshuffle(pad_to_multiple(inputs, self.multiple), self.unshuffle)
+        height, width = features.shape[-2:]
+        features = F.pixel_unshuffle(pad_to_multiple(features, self.multiple), self.unshuffle)
         features = features.contiguous(memory_format=torch.channels_last)
         skips = []
         for block in self.encoder:
@@ -79,7 +80,9 @@ class DenoisingUNet(RestoringNetwork):
             skips.append(features)
         skips.pop()
         for up, block in zip(self.up, self.decoder, strict=True):
-            features = block(torch.cat([up(features), skips.pop()], dim=1))
+            features = torch.cat([up(features), skips.pop()], dim=1)
+            for layer in block.children():  # a call of the whole block would keep its input until the end
+                features = layer(features)
         return F.pixel_shuffle(self.out(features), self.unshuffle)[..., :height, :width]
 
 
@@ -87,7 +90,7 @@ def _block(inside: int, outside: int, dropout: float, norm: Norm, stride: int = 
     """Twice (3x3 convolution, LeakyReLU, dropout, normalisation); the second convolution has the stride."""
     layers: list[nn.Module] = []
     for a, b, step in ((inside, outside, 1), (outside, outside, stride)):
-        layers += [nn.Conv2d(a, b, 3, stride=step, padding=1), nn.LeakyReLU(0.1)]
+        layers += [nn.Conv2d(a, b, 3, stride=step, padding=1), nn.LeakyReLU(0.1, inplace=True)]
         layers += [nn.Dropout(dropout)] if dropout else []
         layers += normalisation(norm, b)
     return nn.Sequential(*layers)

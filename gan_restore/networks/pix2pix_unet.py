@@ -86,7 +86,9 @@ class Pix2PixUNet(RestoringNetwork):
         skips.pop()
         for block in self.decoder:
             features = torch.cat([block(features), skips.pop()], dim=1)
-        raw = self.up(F.relu(features))
+        # One name for all features, so that earlier ones are freed: those of full resolution are large.
+        features = self.up(F.relu(features))
         if self.residual:
-            raw = self.out(F.relu(self.fine(torch.cat([F.relu(raw), padded], dim=1))))
-        return self.to_image(raw[..., :height, :width], degraded)
+            features = torch.cat([F.relu(features), padded], dim=1)
+            features = self.out(F.relu(self.fine(features)))
+        return self.to_image(features[..., :height, :width], degraded)

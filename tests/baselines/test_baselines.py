@@ -1,13 +1,15 @@
+import tracemalloc
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 from support import ODD
 
-from gan_restore import baselines, recipes
+from gan_restore import baselines, recipes, strips
 from gan_restore.degradations.base import seeded
 from gan_restore.degradations.noise import GaussianNoise, SaltAndPepper
 from gan_restore.images import quantise
@@ -84,6 +86,29 @@ def test_the_adaptive_median_by_hand() -> None:
     assert torch.equal(baselines.adaptive_median(smooth)[..., 1:-1, 1:-1], smooth[..., 1:-1, 1:-1])
 
 
+@pytest.mark.parametrize("size", ODD)
+def test_the_adaptive_median_by_its_definition(size: tuple[int, int]) -> None:
+    noisy = SaltAndPepper(0.4)(torch.rand(2, 3, *size), seeded(0))
+    expected, undecided = noisy.clone(), torch.ones_like(noisy, dtype=torch.bool)
+    for side in (3, 5, 7):
+        padded = F.pad(noisy, [side // 2] * 4, mode="reflect")
+        windows = padded.unfold(2, side, 1).unfold(3, side, 1).flatten(4)
+        lowest, middle, highest = windows.amin(4), windows.median(4).values, windows.amax(4)
+        decided = undecided & ((lowest < middle) & (middle < highest) | torch.tensor(side == 7))
+        expected = torch.where(decided & ~((lowest < noisy) & (noisy < highest)), middle, expected)
+        undecided &= ~decided
+    assert torch.equal(baselines.adaptive_median(noisy), expected)
+
+
+def test_the_adaptive_median_needs_little_memory() -> None:
+    noisy = torch.rand(1, 3, 100, 100)
+    tracemalloc.start()
+    baselines.adaptive_median(noisy)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 12 * noisy.nbytes
+
+
 def test_the_median_is_torchs() -> None:
     image = torch.rand(1, 3, 9, 9)
     windows = image.unfold(2, 3, 1).unfold(3, 3, 1).flatten(4)
@@ -124,6 +149,16 @@ def test_a_known_noise_level_is_used(real: torch.Tensor) -> None:
     right, wrong = (psnr(baselines.sliding_dct(noisy, level / 255), real).item() for level in (20, 4))
     assert right > wrong + 3
     assert psnr(baselines.sliding_dct(noisy, 20 / 255, stride=1), real).item() > right
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_sliding_dct_is_the_same_in_strips(stride: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    noisy = torch.rand(1, 3, 67, 31)
+    whole = baselines.sliding_dct(noisy, 0.2, stride)
+    monkeypatch.setattr(strips, "WHOLE_PIXELS", 0)
+    for rows in (1, 7, 24):
+        monkeypatch.setattr(strips, "STRIP_PIXELS", rows * 31)
+        assert torch.allclose(baselines.sliding_dct(noisy, 0.2, stride), whole, atol=1e-5)
 
 
 @pytest.mark.parametrize(("restore", "least"), [(baselines.wiener(1.5), 2), (baselines.richardson_lucy(1.5), 1.5)])

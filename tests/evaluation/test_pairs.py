@@ -96,7 +96,19 @@ def test_batches_hold_every_pair_once_and_few_at_a_time() -> None:
     assert side * side * 4 == BATCH_PIXELS
     large = [Pair(str(i), torch.empty(1, 3, side, side), torch.empty(1, 3, side, side)) for i in range(12)]
     for step, (positions, _) in enumerate(batches(counted(large)), start=1):
-        assert len(positions) == 4 and drawn <= 4 * step + 1
+        assert len(positions) == 4 and drawn == 4 * step
+
+
+def test_a_large_pair_is_neither_copied_nor_held_beside_the_next() -> None:
+    shape, drawn = (1, 1, BATCH_PIXELS // 512 + 1, 512), []
+
+    def large(count: int):
+        for i in range(count):
+            drawn.append(Pair(str(i), torch.empty(shape), torch.empty(shape)))
+            yield drawn[-1]
+
+    for step, (positions, batch) in enumerate(batches(large(3))):
+        assert positions == [step] and batch is drawn[step] and len(drawn) == step + 1
 
 
 def test_scores_are_in_the_order_of_the_pairs() -> None:
