@@ -60,6 +60,8 @@ def test_the_text_states_the_protocol() -> None:
     line = text.splitlines()[-2]
     assert line.startswith("3 images of noise (test), 30 x 36 to 48 x 64 pixels; preparation: cut to a multiple")
     assert "; Y, range [0, 1], 2 pixels of border left out; <function" in line
+    two = Pairs(noise_images((20, 20), (30, 24)), recipe)
+    assert evaluate(methods(recipe, two), two, recipe, "noise")[0]["sizes"] == "20 x 20 to 24 x 30"
     one = Pairs(noise_images((12, 20)), tiny(image_size=24))
     text = as_text(evaluate([Method("a", "input", lambda x: x)], one, one.recipe, "noise"))
     assert "40 x 24 pixels; preparation: a shorter side below 24 pixels enlarged to 24 (bilinear); RGB" in text

@@ -76,6 +76,14 @@ def test_a_run_that_stopped_in_its_first_stage_is_listed_once(two_stages: Path, 
     assert [method.name for method in trained(tmp_path)] == ["srgan, pixel loss"]
 
 
+def test_a_stage_without_a_discriminator_is_not_called_a_gan(tmp_path: Path) -> None:
+    recipe = tiny("srgan", adversarial_weight=0.0, perceptual_weight=1.0)
+    save_generator(
+        tmp_path / "best.safetensors", recipe.generator(), recipe, step=9, stage="adversarial", chosen_on=None
+    )
+    assert [method.name for method in trained(tmp_path)] == ["srgan, perceptual loss"]
+
+
 def test_a_checkpoint_of_an_earlier_version(tmp_path: Path) -> None:
     recipe = tiny()
     save_generator(tmp_path / "best.safetensors", recipe.generator(), recipe, step=3, own_data=False)

@@ -82,6 +82,16 @@ def test_the_average_is_kept_with_the_statistics_of_the_last_network(tmp_path: P
     assert any("running_mean" in name for name in kept.state_dict())
 
 
+def test_the_average_moves_by_one_minus_its_decay(tmp_path: Path) -> None:
+    trainer = trainer_of(tiny(ema=0.9), tmp_path)
+    batch, weights = next(trainer.batches.loader(0, 1)), []
+    for _ in range(2):
+        trainer.training_step(batch)
+        weights.append([value.detach().clone() for value in trainer.generator.parameters()])
+    for average, first, second in zip(trainer.ema.module.parameters(), *weights, strict=True):
+        torch.testing.assert_close(average, 0.9 * first + 0.1 * second)
+
+
 def test_damage_and_dropout_are_drawn_anew_at_every_step(tmp_path: Path) -> None:
     trainer = trainer_of(tiny(dropout=0.5), tmp_path)
     batch, inputs, outputs = next(trainer.batches.loader(0, 1)), [], []

@@ -80,10 +80,11 @@ def test_a_run_records_what_it_was_computed_with(tmp_path: Path) -> None:
     assert len(read_json(run / "environment.json")) == 1
 
 
-def test_resume_refuses_changed_images_and_accepts_copied_ones(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_resume_refuses_changed_images_and_accepts_copied_ones(folder: Path, tmp_path: Path, split: str) -> None:
     recipe, run = tiny(data=str(folder), epochs=1), tmp_path / "run"
     training.train(recipe, run)
-    photo = next(path for path in sorted(folder.iterdir()) if path.stem in str(recipe.images("train").names))
+    photo = next(path for path in sorted(folder.iterdir()) if path.stem in str(recipe.images(split).names))
     saved = shutil.copy(photo, tmp_path / "saved.png")
     write(photo, 1 - read(photo))
     with pytest.raises(UserError, match="have changed since this run started"):
