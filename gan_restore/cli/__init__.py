@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from gan_restore import __version__
-from gan_restore.files import UserError
+from gan_restore.files import UserError, did_you_mean
 
 USAGE = """\
 gan-restore: image restoration with GANs
@@ -51,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"gan-restore {__version__}")
             return 0
         if args[0] not in COMMANDS:
-            raise UserError(f"no command '{args[0]}'; choose one of {', '.join(COMMANDS)}")
+            near = did_you_mean(args[0], COMMANDS)
+            raise UserError(f"no command '{args[0]}'{near}; choose one of {', '.join(COMMANDS)}")
         importlib.import_module(COMMANDS[args[0]]).main(args[1:])
     except UserError as error:
         print(f"gan-restore: {error}", file=sys.stderr)

@@ -51,7 +51,7 @@ def main(args: list[str]) -> None:
         done = len(targets) - len(failed)
         print(f"restored {done} photo{'s' * (done != 1)} into {out}")
         if failed:
-            raise UserError(f"left out {len(failed)} of {len(targets)}: {'; '.join(failed)}; save them anew")
+            raise UserError(f"left out {len(failed)} of {len(targets)}: {'; '.join(failed)}")
 
     parse(run, args, "gan-restore restore")
 

@@ -8,7 +8,7 @@ from tyro.conf import OmitArgPrefixes
 
 from gan_restore import figures, recipes, training
 from gan_restore.cli.arguments import parse
-from gan_restore.files import UserError, read_csv
+from gan_restore.files import UserError, did_you_mean, read_csv
 from gan_restore.inference.checkpoints import BEST, METRICS, PRETRAINED, load_facts
 from gan_restore.inference.devices import Compute
 from gan_restore.recipes.base import Scale
@@ -45,7 +45,8 @@ def main(args: list[str]) -> None:
         )
         return
     if not args or args[0] not in RECIPES:
-        raise UserError(f"{f'no recipe {args[0]!r}' if args else 'no recipe named'}; choose one of {listed}")
+        problem = f"no recipe '{args[0]}'{did_you_mean(args[0], RECIPES)}" if args else "no recipe named"
+        raise UserError(f"{problem}; choose one of {listed}")
     name = args[0]
     recipe = recipes.get(name, _scale_of(name, args[1:]))
     chosen = parse(

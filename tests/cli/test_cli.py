@@ -109,6 +109,8 @@ def test_a_folder_of_photos_can_be_trained_on(folder: Path, tmp_path: Path) -> N
     ("args", "message"),
     [
         (["fly"], "no command 'fly'; choose one of"),
+        (["evalute", "run"], "no command 'evalute' (did you mean evaluate?); choose one of"),
+        (["train", "pix2pixx"], "no recipe 'pix2pixx' (did you mean pix2pix?); choose one of"),
         (["train"], "no recipe named"),
         (["train", "unet"], "no recipe 'unet'"),
         (
