@@ -199,8 +199,8 @@ def _dpi(image: Image.Image) -> tuple[float, float] | None:
         across, down = (float(value) for value in image.info["dpi"])
     except (KeyError, TypeError, ValueError, ArithmeticError):  # none, or damaged
         return None
-    # Files hold dots per inch in 16 bits.
-    return (across, down) if all(isfinite(value) and 1 <= value < 2**16 for value in (across, down)) else None
+    # Files hold dots per inch in 16 bits. Pillow says 1 for a TIFF file that states no resolution.
+    return (across, down) if all(isfinite(value) and 1 < value < 2**16 for value in (across, down)) else None
 
 
 def read(path: str | Path) -> Tensor:

@@ -204,6 +204,11 @@ def test_a_jpeg_with_damaged_exif_is_read(tmp_path: Path, place: int, value: int
     assert read(tmp_path / "b.jpg").shape == expected.shape
 
 
+def test_a_tiff_without_a_resolution_gets_none(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(encoded(".tif"))
+    assert read_photo(tmp_path / "a.tif").dpi is None
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp"])
 def test_exif_profile_and_resolution_are_kept_and_say_upright(tmp_path: Path, suffix: str) -> None:
     source, target = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"

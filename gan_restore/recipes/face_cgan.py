@@ -42,6 +42,7 @@ class FaceCgan(EncoderDecoderRecipe):
     largest_factor: float = 2.5
     """Largest downsampling factor; each face draws one between 1 and this."""
 
+    smallest: ClassVar = 16  # the least input of the discriminator
     robustness: ClassVar = ("largest_factor", (1.0, 2.5, 4.0, 6.0))
     improved: ClassVar[dict[str, Any]] = {
         **IMPROVED, **BALANCED, "initialisation": "default", "skips": True, "down": 2, "blocks": 8, "kernel": 3,

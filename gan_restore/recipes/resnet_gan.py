@@ -41,6 +41,7 @@ class ResnetGan(EncoderDecoderRecipe):
     jpeg_quality: int = 60
     """Quality of the JPEG compression, 1 to 100."""
 
+    smallest: ClassVar = 16  # the least input of the discriminator
     robustness: ClassVar = ("noise_sigma", (0.0, 0.03, 0.06, 0.1, 0.15))
     improved: ClassVar[dict[str, Any]] = {
         **IMPROVED, "initialisation": "default", "skips": True, "kernel": 3, "pixel_loss": "l1",

@@ -56,10 +56,12 @@ def locked(folder: Path, fabric: lightning_fabric.Fabric) -> Iterator[None]:
     try:
         yield
     finally:
-        lock.release()
+        # Before the lock is released: a process that waits for the folder must not lose it.
         if is_new and fabric.is_global_zero and [path.name for path in folder.iterdir()] == [LOCK]:
             (folder / LOCK).unlink()
-            folder.rmdir()
+            with contextlib.suppress(OSError):  # not empty, if a new run has come in between
+                folder.rmdir()
+        lock.release()
 
 
 def check_new(folder: Path) -> None:

@@ -112,6 +112,17 @@ def test_a_field_refuses_values_that_its_type_does_not_allow(name: str, changes:
         dataclasses.replace(get(name), **changes)
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_discriminator_takes_crops_of_the_smallest_size_allowed(name: str) -> None:
+    least = RECIPES[name].smallest + RECIPES[name].smallest % 2  # super-resolution needs a multiple of its factor
+    recipe = get(name, image_size=least, discriminator_width=4)
+    degraded, clean = (
+        torch.rand(2, 3, least // recipe.factor, least // recipe.factor),
+        torch.rand(2, 3, least, least),
+    )
+    assert recipe.discriminator()(degraded, clean).isfinite().all()
+
+
 def test_a_whole_number_stands_for_a_float() -> None:
     assert get("pix2pix", pixel_weight=3).pixel_weight == 3
 
