@@ -3,6 +3,7 @@
 Everywhere else an image batch is a `float32` RGB tensor of shape N x 3 x H x W in [0, 1].
 """
 
+import logging
 import os
 import warnings
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", "
 # Pillow warns of damaged metadata, and of large images before it refuses larger ones. Here a file is either read or
 # refused with a `UserError`. The filter is global because `warnings.catch_warnings` is not safe in threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 _Tag, _Group = ExifTags.Base, ExifTags.IFD
 # The EXIF tags that describe a photo, and not how its file is laid out.

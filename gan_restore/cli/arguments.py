@@ -39,6 +39,13 @@ def parse(what: Callable[..., Any], args: list[str], command: str, **options: An
         return tyro.cli(what, args=args, prog=command, **options)
 
 
+_PLAIN = {
+    "invalid literal for int() with base 10:": "a whole number is needed, not",
+    "could not convert string to float:": "a number is needed, not",
+}
+"""Python's words for a value that is no number, and plain ones."""
+
+
 def _explain(event: errors.ParseErrorEvent, what: Callable[..., Any]) -> str:
     """One line for one of tyro's errors; empty for a kind that is not known here, which tyro then prints itself."""
     if isinstance(event, errors.MissingArgs):
@@ -56,7 +63,10 @@ def _explain(event: errors.ParseErrorEvent, what: Callable[..., Any]) -> str:
         return f"{event.argument.display_name()} needs a value"
     if isinstance(event, errors.InstantiationFailure):
         where = f"{event.argument.display_name()}: " if event.argument else ""
-        return where + " ".join(event.message.split()).rstrip(".")
+        message = " ".join(event.message.split()).rstrip(".")
+        for python, plain in _PLAIN.items():
+            message = message.replace(python, plain)
+        return where + message
     return ""
 
 

@@ -51,7 +51,8 @@ def main(args: list[str]) -> None:
         done = len(targets) - len(failed)
         print(f"restored {done} photo{'s' * (done != 1)} into {out}")
         if failed:
-            raise UserError(f"left out {len(failed)} of {len(targets)}: {'; '.join(failed)}")
+            more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
+            raise UserError(f"left out {len(failed)} of {len(targets)}: {'; '.join(failed[:3])}{more}")
 
     parse(run, args, "gan-restore restore")
 

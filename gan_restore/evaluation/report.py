@@ -32,8 +32,9 @@ def as_text(rows: Sequence[Row]) -> str:
 def protocol(rows: Sequence[Row]) -> str:
     """What the scores were measured on and how, as one line: it is the same for all rows of a table."""
     row = rows[0]
+    count = f"{row['n_images']} image{'s' * (row['n_images'] != 1)}"
     return (
-        f"{row['n_images']} images of {row['data']}, {row['sizes']} pixels; preparation: {row['preparation']}; "
+        f"{count} of {row['data']}, {row['sizes']} pixels; preparation: {row['preparation']}; "
         f"{row['channel']}, range {row['range']}, {row['crop_border']} pixels of border left out; {row['damage']}"
     )
 

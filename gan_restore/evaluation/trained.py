@@ -96,7 +96,7 @@ def evaluate_checkpoint(
         >>> rows = evaluate_checkpoint("runs/srgan", limit=20)  # doctest: +SKIP
     """
     _, trained_by, facts = load_generator(path)
-    recipe = dataclasses.replace(trained_by, data=data or trained_by.data)
+    recipe = dataclasses.replace(trained_by, data=trained_by.data if data is None else data)
     if recipe.data is None and facts.get("own_data"):
         raise UserError(f"{path} was trained on a data set of its own; name the images to evaluate on by --data")
     if limit < 0:

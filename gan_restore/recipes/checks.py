@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from gan_restore.files import UserError, did_you_mean
 
 _SIZES = ("crops_per_image", "batch_size", "epochs", "width", "depth", "unshuffle", "discriminator_width", "kernel")
-_COUNTS = ("seed", "val_images", "square", "pretrain_epochs", "blocks", "down")
+_COUNTS = ("val_images", "square", "pretrain_epochs", "blocks", "down")
 _WEIGHTS = ("pixel_weight", "adversarial_weight", "perceptual_weight")
 _LIMITS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(_SIZES, (1, math.inf)),
@@ -22,6 +22,13 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "ema": (0, 0.999999),
     "dropout": (0, 0.99),
     "jitter": (1, 2),
+    "density": (0, 1),
+    "salt": (0, 1),
+    "noise_sigma": (0, 1),
+    "blur_sigma": (0, 100),
+    "jpeg_quality": (1, 100),
+    "largest_factor": (1, 100),
+    "seed": (0, 2**63 - 1),
 }
 _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false", type(None): "none"}
 

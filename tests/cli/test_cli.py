@@ -126,6 +126,8 @@ def test_a_folder_of_photos_can_be_trained_on(folder: Path, tmp_path: Path) -> N
         (["train", "unet-denoiser", "--resume", "--out", "OUT"], "nothing to resume"),
         (["train", "unet-denoiser", "--batch-size", "0", "--out", "OUT"], "batch_size"),
         (["train", "unet-denoiser", "--density", "2", "--out", "OUT"], "density"),
+        (["train", "unet-denoiser", "--epochs", "abc", "--out", "OUT"], "--epochs|a whole number is needed"),
+        (["train", "resnet-gan", "--noise-sigma", "nan", "--out", "OUT"], "noise_sigma must be from 0 to 1"),
         (["train", "unet-denoiser", "--seed", "-1", "--out", "OUT"], "seed must be at least 0"),
         (["train", "unet-denoiser", "--learning-rate", "nan", "--out", "OUT"], "learning_rate must be from"),
         (["train", "unet-denoiser", "--devices", "0", "--out", "OUT"], "at least 1"),
