@@ -45,7 +45,7 @@ def test_a_function_is_called_and_a_dataclass_is_filled_in() -> None:
         (["stray"], "unexpected argument stray"),
         (["--mode", "medium"], "--mode cannot be 'medium'; choose one of fast, slow"),
         (["--width"], "--width needs a value"),
-        (["--width", "x"], "--width: invalid literal for int() with base 10: 'x'"),
+        (["--width", "x"], "--width: a whole number is needed, not 'x'"),
         (["--width", "0"], "width must be at least 1, not 0"),
     ],
 )
