@@ -2,7 +2,7 @@
 
 The packages, from the ground up; imports point down this list only:
 
-- `files`, `images`: image files <-> tensors, files that appear whole or not at all
+- `files`, `images`, `strips`: image files <-> tensors, files that appear whole or not at all, large images in parts
 - `networks`, `losses`, `baselines`: generators and discriminators, their losses, the classical methods
 - `data`, `degradations`, `metrics`: data sets and batches, damage, measures of quality
 - `recipes`: one file for each of the five systems
