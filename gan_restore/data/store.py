@@ -175,7 +175,8 @@ def open_store(source: Path, square: int = 0, channels: int = 3) -> Iterator[Sto
                     _write_manifest(store)
             yield store
             if (folder / _MANIFEST).exists():
-                os.utime(folder / _MANIFEST)  # the time of the last use
+                now = time.time_ns()  # the time of the last use; without it the kernel's coarser clock is taken
+                os.utime(folder / _MANIFEST, ns=(now, now))
     except OSError as error:
         raise UserError(
             f"cannot write the image cache {folder}: {error.strerror or error}; "
