@@ -25,18 +25,19 @@ class SaltAndPepper(Settings):
         tensor(0.0322)
     """
 
-    density: float = 0.06
-    salt: float = 0.5
+    density: Range = 0.06
+    salt: Range = 0.5
 
     def __post_init__(self) -> None:
-        if not (0 <= self.density <= 1 and 0 <= self.salt <= 1):
-            raise ValueError(f"density and salt are shares in [0, 1], not {self.density} and {self.salt}")
+        self.check_range("density", 0, 1)
+        self.check_range("salt", 0, 1)
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """N x 3 x H x W in [0, 1] -> the noisy batch of the same shape."""
+        density = sample_uniform(self.density, len(clean), generator)
         draw = torch.rand(clean.shape[0], 1, *clean.shape[2:], generator=generator, device=clean.device)
-        white = draw < self.density * self.salt
-        black = (draw >= self.density * self.salt) & (draw < self.density)
+        white = draw < density * sample_uniform(self.salt, len(clean), generator)
+        black = (draw < density) & ~white
         return clean.masked_fill(white, 1.0).masked_fill_(black, 0.0)
 
 

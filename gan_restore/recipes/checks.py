@@ -4,6 +4,7 @@ import dataclasses
 import math
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from gan_restore.degradations.base import bounds
 from gan_restore.files import UserError, did_you_mean
 
 _SIZES = ("crops_per_image", "batch_size", "epochs", "width", "depth", "unshuffle", "discriminator_width", "kernel")
@@ -28,6 +29,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "blur_sigma": (0, 100),
     "jpeg_quality": (1, 100),
     "largest_factor": (1, 100),
+    "toned": (0, 1),
     "seed": (0, 2**63 - 1),
 }
 _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false", type(None): "none"}
@@ -44,9 +46,9 @@ def check_fields(recipe: Any) -> None:
         value = getattr(recipe, field.name)
         _check_type(field.name, value, hints[field.name])
         low, high = _LIMITS.get(field.name, (-math.inf, math.inf))
-        if field.name in _LIMITS and not low <= value <= high:
-            bounds = f"at least {low}" if high == math.inf else f"from {low} to {high}"
-            raise UserError(f"{field.name} must be {bounds}, not {value}")
+        if field.name in _LIMITS and not all(low <= end <= high for end in bounds(value)):
+            allowed = f"at least {low}" if high == math.inf else f"from {low} to {high}"
+            raise UserError(f"{field.name} must be {allowed}, not {value}")
         if field.name == "kernel" and value % 2 == 0:
             raise UserError(f"kernel must be odd, not {value}")
 
@@ -58,7 +60,12 @@ def _check_type(name: str, value: Any, hint: Any) -> None:
             listed = ", ".join(words)
             raise UserError(f"{name} must be one of {listed}, not {value!r}{did_you_mean(value, words)}")
         return
-    kinds = get_args(hint) or (hint,)  # `str | None` allows two types
+    types = get_args(hint) or (hint,)  # `str | None` allows two types
+    kinds = tuple(kind for kind in types if get_origin(kind) is not tuple)
+    pair = len(kinds) < len(types)
     allowed = (*kinds, int) if float in kinds else kinds
-    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in kinds):  # True is an int too
-        raise UserError(f"{name} must be {' or '.join(_WORDS[kind] for kind in kinds)}, not {value!r}")
+    values = value if pair and isinstance(value, tuple) and len(value) == 2 else (value,)
+    # True is an int too.
+    if not all(isinstance(end, allowed) and (bool in kinds or not isinstance(end, bool)) for end in values):
+        words = " or ".join(_WORDS[kind] for kind in kinds) + " or a pair of them (low, high)" * pair
+        raise UserError(f"{name} must be {words}, not {value!r}")

@@ -65,6 +65,7 @@ def from_dict(values: dict[str, Any]) -> Recipe:
     """
     try:
         changes = {_RENAMED.get(name, name): value for name, value in values.items()}
+        changes = {name: tuple(value) if isinstance(value, list) else value for name, value in changes.items()}
         name, scale = changes.pop("recipe"), changes.pop("scale")
         added = {field: value for field, value in _ADDED.items() if hasattr(RECIPES[name], field)}
         return get(name, scale, **{**added, **changes})

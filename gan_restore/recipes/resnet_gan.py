@@ -8,7 +8,7 @@ from torch import nn
 from gan_restore import baselines
 from gan_restore.baselines.base import Restoration
 from gan_restore.data.batches import Augment
-from gan_restore.degradations.base import Compose, Degradation
+from gan_restore.degradations.base import Compose, Degradation, bounds
 from gan_restore.degradations.blur_and_codec import JPEG, GaussianBlur
 from gan_restore.degradations.noise import GaussianNoise
 from gan_restore.networks.discriminators import Classifier
@@ -34,12 +34,13 @@ class ResnetGan(EncoderDecoderRecipe):
     beta1: float = 0.5
     adversarial_weight: float = 1e-3
 
-    blur_sigma: float = 0.8
-    """Standard deviation of the blur in pixels."""
-    noise_sigma: float = 15 / 255
-    """Standard deviation of the noise on the scale from 0 to 1."""
-    jpeg_quality: int = 60
-    """Quality of the JPEG compression, 1 to 100."""
+    # Of a pair (low, high), each image draws its own value.
+    blur_sigma: float | tuple[float, float] = 0.8
+    """Standard deviation of the blur in pixels, or a pair (low, high) of them."""
+    noise_sigma: float | tuple[float, float] = 15 / 255
+    """Standard deviation of the noise on the scale from 0 to 1, or a pair (low, high) of them."""
+    jpeg_quality: int | tuple[int, int] = 60
+    """Quality of the JPEG compression, 1 to 100, or a pair (low, high) of them."""
 
     smallest: ClassVar = 16  # the least input of the discriminator
     robustness: ClassVar = ("noise_sigma", (0.0, 0.03, 0.06, 0.1, 0.15))
@@ -63,8 +64,12 @@ class ResnetGan(EncoderDecoderRecipe):
         return initialised(Classifier(convolutions, kernel=4), self.initialisation)
 
     def baselines(self) -> dict[str, Restoration]:
-        """Denoisers, deconvolutions with the true blur, and both together."""
-        blur, noise = self.blur_sigma, self.noise_sigma
+        """Denoisers, deconvolutions with the true blur, and both together.
+
+        Where each image draws its own damage, the middle of the range of blur and the estimated noise are used.
+        """
+        blur = sum(bounds(self.blur_sigma)) / 2
+        noise = None if isinstance(self.noise_sigma, tuple) else self.noise_sigma
         return {
             "median 3x3": baselines.median,
             "total variation": baselines.total_variation,

@@ -23,8 +23,8 @@ class UnetDenoiser(Recipe):
     title: ClassVar[str] = "Salt-and-pepper denoiser"
     data_sets: ClassVar[tuple[str, ...]] = ("fer2013-csv", "fer2013")
 
-    density: float = 0.06
-    """Share of the pixels that the noise replaces, 0 to 1."""
+    density: float | tuple[float, float] = 0.06
+    """Share of the pixels that the noise replaces, 0 to 1; of a pair (low, high), each image draws its own."""
     salt: float = 0.5
     """Share of the replaced pixels that become white; the others become black."""
     depth: int = 5

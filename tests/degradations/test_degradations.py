@@ -186,7 +186,7 @@ def test_repr_can_stand_in_a_table() -> None:
 
 WRONG = {
     "density": lambda: SaltAndPepper(1.2),
-    "share": lambda: SaltAndPepper(0.1, -0.1),
+    "salt must be .* from 0 to 1": lambda: SaltAndPepper(0.1, -0.1),
     "sigma must .* at least 0, not -1": lambda: GaussianNoise(-1),
     "not .0.2, 0.1.": lambda: GaussianNoise((0.2, 0.1)),
     "not nan": lambda: GaussianBlur(float("nan")),

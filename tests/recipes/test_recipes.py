@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import runpy
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from support import tiny
 from torch import nn
 
 from gan_restore.data.layouts import split_of
+from gan_restore.degradations import seeded
 from gan_restore.files import UserError
 from gan_restore.recipes.names import RECIPES, from_dict, get
 
@@ -229,3 +231,26 @@ def test_srgan_shows_its_input_enlarged_by_bicubic() -> None:
 )
 def test_a_recipe_says_how_its_clean_images_are_prepared(name: str, preparation: str) -> None:
     assert get(name, "full").preparation == preparation
+
+
+RANGES = [
+    ("unet-denoiser", {"density": (0.01, 0.4)}),
+    ("resnet-gan", {"blur_sigma": (0.3, 1.5), "noise_sigma": (0.0, 0.1), "jpeg_quality": (40, 95)}),
+]
+
+
+@pytest.mark.parametrize(("name", "changes"), RANGES)
+def test_a_range_of_damage_is_drawn_for_each_image_and_survives_json(name: str, changes: dict) -> None:
+    recipe = tiny(name, **changes)
+    assert from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+    clean = torch.full((8, 3, 64, 64), 0.5)
+    damage = (recipe.degradation()(clean, seeded(0)) - clean).square().mean((1, 2, 3))
+    assert damage.max() > 3 * damage.min()
+    for restore in recipe.baselines().values():
+        assert restore(torch.rand(1, 3, 24, 24)).shape == (1, 3, 24, 24)
+
+
+@pytest.mark.parametrize("wrong", [(0.4, 0.01), (0.1,), (0.1, 2), ("a", "b"), (True, 1), [0.1, 0.2, 0.3]])
+def test_an_impossible_range_is_refused(wrong: object) -> None:
+    with pytest.raises(UserError, match="density must be"):
+        tiny("unet-denoiser", density=wrong)
