@@ -55,6 +55,8 @@ class Recipe:
     """smoke: minutes on two CPU cores; small: about ten minutes on one GPU; full: the published settings."""
     data: str | None = local_path()
     """Folder, csv or zip of clean images; without it (at smoke only) the photos inside scikit-image."""
+    start_from: str | None = local_path()
+    """Checkpoint or run folder whose weights the generator starts from, as it would after a first stage."""
     seed: int = 0
     """Seed of all random numbers; the same seed gives the same run."""
     image_size: int = 128
@@ -114,7 +116,7 @@ class Recipe:
             raise UserError(f"image_size must be at least {self.smallest}, not {self.image_size}")
         if not self.weights():
             raise UserError("the generator has no loss; set pixel_weight or another loss weight above 0")
-        if self.two_stages and not self.pixel_weight:
+        if self.two_stages and self.pretrain_epochs and not self.pixel_weight:
             raise UserError(
                 "the first stage trains on the pixel loss alone; set pixel_weight above 0 or pretrain_epochs to 0"
             )
@@ -168,10 +170,9 @@ class Recipe:
 
     @property
     def two_stages(self) -> bool:
-        """Whether a first stage on the pixel loss alone precedes the adversarial stage."""
-        return 0 < self.pretrain_epochs < self.epochs and (
-            self.adversarial_weight > 0 or self.perceptual_weight > 0
-        )
+        """Whether a stage on the pixel loss alone precedes the adversarial stage: here or where it starts from."""
+        first = 0 < self.pretrain_epochs < self.epochs or (self.start_from is not None and not self.pretrain_epochs)
+        return first and (self.adversarial_weight > 0 or self.perceptual_weight > 0)
 
     @property
     def input_name(self) -> str:

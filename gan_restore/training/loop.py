@@ -13,8 +13,7 @@ from typing import Any
 
 import lightning_fabric
 import torch
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from gan_restore.data.batches import Batches
@@ -24,9 +23,9 @@ from gan_restore.files import UserError, write_csv
 from gan_restore.images import enlarge_to, to_tensor
 from gan_restore.inference.checkpoints import BEST, LAST, METRICS, PRETRAINED, save_generator, save_state
 from gan_restore.inference.devices import Compute
-from gan_restore.losses.perceptual import PerceptualLoss
 from gan_restore.recipes.base import Recipe
 from gan_restore.training import run_folder
+from gan_restore.training.parts import Parts
 from gan_restore.training.steps import discriminator_step, generator_step
 from gan_restore.training.stop import stop_on_signal
 from gan_restore.training.validation import Validation
@@ -49,7 +48,8 @@ def train(
     After each epoch, the generator is validated and the training state is saved. `best.safetensors` is the
     generator with the highest validation PSNR. A recipe of two stages keeps that of the first stage as
     `pretrained.safetensors`. In the adversarial stage, where PSNR is misleading, `best.safetensors` is the latest
-    generator. After Ctrl-C or SIGTERM, training finishes the current step, saves the state and stops.
+    generator; a run that starts from a checkpoint (`start_from`) may have that stage alone. After Ctrl-C or
+    SIGTERM, training finishes the current step, saves the state and stops.
 
     Args:
         out: the run folder (see `run_folder`); it is made if it does not exist.
@@ -62,8 +62,8 @@ def train(
         The run folder.
 
     Raises:
-        UserError: if the data cannot be read; if `out` holds another run, is in use or cannot be written; or if the
-            training diverges.
+        UserError: if the data or the checkpoint to start from cannot be read, or the checkpoint does not fit; if
+            `out` holds another run, is in use or cannot be written; or if the training diverges.
         KeyboardInterrupt: after Ctrl-C or SIGTERM, once the state is saved.
 
     Example:
@@ -85,6 +85,8 @@ def train(
         trainer = Trainer(recipe, out, fabric, images, val_images, compute.workers)
         if state is not None:
             trainer.load_state(state)
+        elif recipe.start_from:
+            trainer.start_from(recipe.start_from)
         if fabric.is_global_zero:  # nothing is written before all checks have passed
             if state is None:
                 run_folder.start(out, recipe, overwrite)
@@ -94,7 +96,7 @@ def train(
 
 
 class Trainer:
-    """The networks, optimisers and counters of a run, and the loop over its steps.
+    """The counters of a run and the loop over its steps.
 
     Args:
         recipe: what to train.
@@ -136,25 +138,17 @@ class Trainer:
         self.rows: list[dict[str, float]] = []
         self.sums: dict[str, Tensor] = {}
 
-        torch.manual_seed(recipe.seed)
-        generator = recipe.generator().to(memory_format=torch.channels_last)
-        self.generator, self.g_optimizer = fabric.setup(generator, self._adam(generator))
-        self.discriminator: nn.Module | None = None
-        self.d_optimizer: torch.optim.Optimizer | None = None
-        self.perceptual: PerceptualLoss | None = None
-        if recipe.adversarial_weight:
-            discriminator = recipe.discriminator().to(memory_format=torch.channels_last)
-            self.discriminator, self.d_optimizer = fabric.setup(discriminator, self._adam(discriminator))
-        if recipe.perceptual_weight:
-            self.perceptual = PerceptualLoss(recipe.vgg_weights).to(fabric.device)
-        average = get_ema_multi_avg_fn(recipe.ema)
-        # The average has the weights' running mean, and the latest statistics of BatchNorm.
-        self.ema = AveragedModel(generator, multi_avg_fn=average) if recipe.ema else None
+        self.parts = Parts(recipe, fabric)
+        self.started_from: dict[str, Any] | None = None
+        """The checkpoint whose weights the generator started from, as the facts name it (see `_facts`)."""
 
-    def _adam(self, network: nn.Module) -> torch.optim.Optimizer:
-        fused = self.fabric.device.type in ("cpu", "cuda")
-        betas = (self.recipe.beta1, 0.999)
-        return torch.optim.Adam(network.parameters(), lr=self.recipe.learning_rate, betas=betas, fused=fused)
+    def start_from(self, path: str) -> None:
+        """Begin with the weights of a checkpoint (see `Parts.start_from`).
+
+        Raises:
+            UserError: if it cannot be read or does not fit.
+        """
+        self.started_from = self.parts.start_from(path)
 
     def run(self) -> None:
         """Train from the current step to the last one.
@@ -208,17 +202,17 @@ class Trainer:
         )
         self._set_learning_rates()
         degraded, clean = self._degraded_and_clean(batch)
-        restored = self.generator(degraded)
-        losses: dict[str, Tensor] = {}
-        discriminator, perceptual = self.discriminator, self.perceptual
+        parts, losses = self.parts, dict[str, Tensor]()
+        restored = parts.generator(degraded)
+        discriminator, perceptual = parts.discriminator, parts.perceptual
         if self.step < self.first_stage:
             discriminator = perceptual = None
         inputs = (degraded, clean, restored, recipe, fabric.backward)
-        if discriminator is not None and self.d_optimizer is not None:
-            losses = discriminator_step(discriminator, self.d_optimizer, *inputs)
-        losses |= generator_step(discriminator, self.g_optimizer, *inputs, perceptual)
-        if self.ema is not None:
-            self.ema.update_parameters(self.generator.module)
+        if discriminator is not None and parts.d_optimizer is not None:
+            losses = discriminator_step(discriminator, parts.d_optimizer, *inputs)
+        losses |= generator_step(discriminator, parts.g_optimizer, *inputs, perceptual)
+        if parts.ema is not None:
+            parts.ema.update_parameters(parts.generator.module)
         return losses
 
     def _degraded_and_clean(self, batch: Tensor) -> tuple[Tensor, Tensor]:
@@ -237,7 +231,7 @@ class Trainer:
         """Set the rates of this step: "cosine" decays to zero in each stage, "step" to a tenth within the last."""
         recipe, start, end = self.recipe, 0, self.first_stage or self.total
         rate = recipe.learning_rate
-        if self.first_stage and self.step >= self.first_stage:
+        if recipe.two_stages and self.step >= self.first_stage:
             start, end, rate = self.first_stage, self.total, recipe.adversarial_learning_rate or rate
         decay = 1.0
         if recipe.lr_decay == "cosine":
@@ -245,14 +239,14 @@ class Trainer:
         elif recipe.lr_decay == "step" and end == self.total and self.step >= (start + end) / 2:
             decay = 0.1
         self.rate = rate * decay
-        rates = {self.g_optimizer: rate, self.d_optimizer: recipe.discriminator_learning_rate or rate}
+        rates = {self.parts.g_optimizer: rate, self.parts.d_optimizer: recipe.discriminator_learning_rate or rate}
         for optimizer, own in rates.items():
             for group in optimizer.param_groups if optimizer else ():
                 group["lr"] = own * decay
 
     def _validate_and_keep(self) -> dict[str, float]:
         """Validate the generator that would be used; save it if it is the best, or the latest of the last stage."""
-        generator = self.generator.module if self.ema is None else self.ema.module
+        generator = self.parts.kept
         # The statistics of BatchNorm differ between processes; those of the first process are saved, so they count.
         scores = self.fabric.broadcast(self.validation.scores(generator))
         if not math.isfinite(scores["val_psnr"]):
@@ -273,16 +267,19 @@ class Trainer:
         - chosen_on: the images on which its val_psnr was the highest of its stage (see `Validation.images`);
           None for the latest generator of the adversarial stage.
         - own_data: whether the data was named by the user, not the photos inside scikit-image.
+        - started_from: the file and the step of `start_from`, if the recipe has it.
         """
         stage = "pixel loss"
-        if self.step > self.first_stage and (self.discriminator is not None or self.perceptual is not None):
-            stage = "adversarial" if self.discriminator is not None else "perceptual loss"
+        parts = self.parts
+        if self.step > self.first_stage and (parts.discriminator is not None or parts.perceptual is not None):
+            stage = "adversarial" if parts.discriminator is not None else "perceptual loss"
         return {
             "step": self.step,
             "steps": self.total,
             "stage": stage,
             "chosen_on": None if second_stage else self.validation.images,
             "own_data": self.recipe.data is not None,
+            **({"started_from": self.started_from} if self.started_from else {}),
         }
 
     def _log(self, progress: tqdm, scores: dict[str, float]) -> None:
@@ -304,20 +301,10 @@ class Trainer:
             texts["kept"] = f"{self.best:.2f} dB"
         progress.set_postfix(texts)
 
-    def _parts(self) -> dict[str, Any]:
-        """The networks and optimisers by the names that they have in `last.ckpt`."""
-        parts = {
-            "generator": self.generator,
-            "discriminator": self.discriminator,
-            "g_optimizer": self.g_optimizer,
-            "d_optimizer": self.d_optimizer,
-            "ema": self.ema,
-        }
-        return {name: part for name, part in parts.items() if part is not None}
-
     def _save_state(self) -> None:
-        state: dict[str, Any] = {name: part.state_dict() for name, part in self._parts().items()}
+        state: dict[str, Any] = self.parts.state_dict()
         state |= {
+            "started_from": self.started_from,
             "data": self.data,
             "step": self.step,
             "best": self.best,
@@ -338,8 +325,8 @@ class Trainer:
         if state["data"] != self.data:
             where = self.recipe.data or "scikit-image"
             raise UserError(f"the images in {where} have changed since this run started; start again")
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
+        self.parts.load_state_dict(state)
+        self.started_from = state.get("started_from")  # states of earlier versions lack it
         self.step, self.best, self.seconds = state["step"], state["best"], state["seconds"]
         self.sums = {name: total.to(self.fabric.device) for name, total in state["sums"].items()}
         self.rows = state["rows"]

@@ -23,7 +23,7 @@ def test_a_checkpoint_needs_nothing_else(tmp_path: Path) -> None:
 
 
 def test_no_path_is_in_a_checkpoint(tmp_path: Path) -> None:
-    paths = {name: f"/somebody/s/{name}" for name in ("data", "overlays", "vgg_weights")}
+    paths = {name: f"/somebody/s/{name}" for name in ("data", "start_from", "overlays", "vgg_weights")}
     recipe = tiny("pix2pix", **{**paths, "overlays": str(tmp_path)}, epochs=3)
     assert recipe.local_paths().keys() == paths.keys()
     checkpoints.save_generator(tmp_path / "a.safetensors", recipe.generator(), recipe)

@@ -87,8 +87,8 @@ def test_the_average_moves_by_one_minus_its_decay(tmp_path: Path) -> None:
     batch, weights = next(trainer.batches.loader(0, 1)), []
     for _ in range(2):
         trainer.training_step(batch)
-        weights.append([value.detach().clone() for value in trainer.generator.parameters()])
-    for average, first, second in zip(trainer.ema.module.parameters(), *weights, strict=True):
+        weights.append([value.detach().clone() for value in trainer.parts.generator.parameters()])
+    for average, first, second in zip(trainer.parts.ema.module.parameters(), *weights, strict=True):
         torch.testing.assert_close(average, 0.9 * first + 0.1 * second)
 
 
@@ -100,10 +100,10 @@ def test_damage_and_dropout_are_drawn_anew_at_every_step(tmp_path: Path) -> None
         inputs.append(given[0].clone())
         outputs.append(restored.detach())
 
-    trainer.generator.register_forward_hook(watch)
-    weights = {name: value.clone() for name, value in trainer.generator.state_dict().items()}
+    trainer.parts.generator.register_forward_hook(watch)
+    weights = {name: value.clone() for name, value in trainer.parts.generator.state_dict().items()}
     for step in (5, 6, 5):
-        trainer.generator.load_state_dict(weights)
+        trainer.parts.generator.load_state_dict(weights)
         trainer.step = step
         trainer.training_step(batch)
     assert torch.equal(inputs[0], inputs[2]) and torch.equal(outputs[0], outputs[2]), "a function of the step"

@@ -135,7 +135,7 @@ torch.manual_seed = lambda seed: seeds.append(seed) or manual_seed(seed)
 run = training.Trainer.run
 def told(trainer):
     run(trainer)
-    weights = torch.cat([p.detach().flatten() for p in trainer.generator.parameters()])
+    weights = torch.cat([p.detach().flatten() for p in trainer.parts.generator.parameters()])
     torch.save({"weights": weights, "seeds": seeds}, out / f"rank{trainer.fabric.global_rank}.pt")
 training.Trainer.run = told
 training.train(from_dict(values), out / "two", Compute(device="cpu", devices=2))

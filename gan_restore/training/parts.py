@@ -1,0 +1,111 @@
+"""What training changes: the networks of a run, their optimisers, and the moving average of the generator."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import lightning_fabric
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from gan_restore.files import UserError
+from gan_restore.inference.checkpoints import load_generator
+from gan_restore.losses.perceptual import PerceptualLoss
+from gan_restore.recipes.base import Recipe
+
+
+class Parts:
+    """The networks and optimisers of a run, set up for its device.
+
+    Attributes:
+        generator, g_optimizer: always there.
+        discriminator, d_optimizer: None without an adversarial loss.
+        perceptual: the frozen network of the perceptual loss; None without that loss.
+        ema: the moving average of the generator's weights, with the latest statistics of BatchNorm; None if the
+            recipe keeps none.
+
+    Args:
+        recipe: chooses the networks and the optimisers' settings. The initial weights are drawn from its seed.
+        fabric: a launched Fabric.
+
+    Raises:
+        UserError: if the weights of the perceptual loss cannot be read.
+    """
+
+    def __init__(self, recipe: Recipe, fabric: lightning_fabric.Fabric) -> None:
+        self.recipe, self.fabric = recipe, fabric
+        torch.manual_seed(recipe.seed)
+        generator = recipe.generator().to(memory_format=torch.channels_last)
+        self.generator, self.g_optimizer = fabric.setup(generator, self._adam(generator))
+        self.discriminator: nn.Module | None = None
+        self.d_optimizer: torch.optim.Optimizer | None = None
+        self.perceptual: PerceptualLoss | None = None
+        if recipe.adversarial_weight:
+            discriminator = recipe.discriminator().to(memory_format=torch.channels_last)
+            self.discriminator, self.d_optimizer = fabric.setup(discriminator, self._adam(discriminator))
+        if recipe.perceptual_weight:
+            self.perceptual = PerceptualLoss(recipe.vgg_weights).to(fabric.device)
+        average = get_ema_multi_avg_fn(recipe.ema)
+        self.ema = AveragedModel(generator, multi_avg_fn=average) if recipe.ema else None
+
+    def _adam(self, network: nn.Module) -> torch.optim.Optimizer:
+        fused = self.fabric.device.type in ("cpu", "cuda")
+        betas = (self.recipe.beta1, 0.999)
+        return torch.optim.Adam(network.parameters(), lr=self.recipe.learning_rate, betas=betas, fused=fused)
+
+    @property
+    def kept(self) -> nn.Module:
+        """The generator that is validated and saved: the moving average if there is one."""
+        return self.generator.module if self.ema is None else self.ema.module
+
+    def start_from(self, path: str) -> dict[str, Any]:
+        """Load the weights of a checkpoint into the generator and its average.
+
+        Args:
+            path: a checkpoint or a run folder.
+
+        Returns:
+            The file's name and the step after which it was saved, for the facts of the new checkpoints.
+
+        Raises:
+            UserError: if the file cannot be read, or its generator is not that of this recipe.
+        """
+        theirs, recipe, facts = load_generator(path)
+        ours, image = self.recipe.generator().eval(), torch.linspace(0, 1, 3 * 32 * 32).reshape(1, 3, 32, 32)
+        try:
+            ours.load_state_dict(theirs.state_dict())
+            with torch.no_grad():  # options such as `residual` change what the network does with the same weights
+                fits = torch.equal(ours(image), theirs(image))
+        except RuntimeError:
+            fits = False
+        if not fits:
+            raise UserError(f"start_from: {path} does not fit: {_differences(recipe, self.recipe)}")
+        for network in (self.generator.module, *([self.ema.module] if self.ema is not None else [])):
+            network.load_state_dict(theirs.state_dict())
+        return {"file": Path(path).name, "step": facts.get("step")}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The states of all parts by name, as `last.ckpt` holds them; the frozen perceptual network has none."""
+        return {name: part.state_dict() for name, part in self._trained().items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned; other entries are ignored."""
+        for name, part in self._trained().items():
+            part.load_state_dict(state[name])
+
+    def _trained(self) -> dict[str, Any]:
+        names = ("generator", "discriminator", "g_optimizer", "d_optimizer", "ema")
+        return {name: part for name in names if (part := getattr(self, name)) is not None}
+
+
+def _differences(theirs: Recipe, ours: Recipe) -> str:
+    """The fields that can shape a generator, where two recipes differ: those of one system, and three of all."""
+    common = {field.name for field in dataclasses.fields(Recipe)} - {"width", "norm", "residual"}
+    names = [field.name for field in dataclasses.fields(ours) if field.name not in common]
+    changed = [name for name in names if hasattr(theirs, name) and getattr(theirs, name) != getattr(ours, name)]
+
+    def described(recipe: Recipe) -> str:
+        return ", ".join([recipe.name, *(f"{name} {getattr(recipe, name)}" for name in changed)])
+
+    return f"it holds a generator of {described(theirs)}; this recipe is {described(ours)}"
