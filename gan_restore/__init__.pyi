@@ -44,8 +44,10 @@ from .images import read as read
 from .images import to_tensor as to_tensor
 from .inference import Compute as Compute
 from .inference import Restorer as Restorer
+from .inference import load_card as load_card
 from .inference import load_generator as load_generator
 from .inference import load_restorer as load_restorer
+from .inference import model_names as model_names
 from .losses import discriminator_loss as discriminator_loss
 from .losses import generator_loss as generator_loss
 from .losses import pixel_loss as pixel_loss

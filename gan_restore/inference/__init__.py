@@ -1,10 +1,11 @@
-"""Inference: checkpoints, devices, and trained generators applied to images and photo files."""
+"""Inference: checkpoints, models, devices, and trained generators applied to images and photo files."""
 
 from gan_restore.inference.checkpoints import (
     BEST,
     LAST,
     PRETRAINED,
     RECIPE,
+    load_card,
     load_facts,
     load_generator,
     load_state,
@@ -14,6 +15,7 @@ from gan_restore.inference.checkpoints import (
 )
 from gan_restore.inference.devices import Compute, Device
 from gan_restore.inference.environment import commit, device_name, versions
+from gan_restore.inference.models import Card, Measured, best_score, gain, model_names, model_path
 from gan_restore.inference.restorer import Restorer, load_restorer, restore_file, restore_photo
 
 __all__ = [
@@ -21,15 +23,22 @@ __all__ = [
     "LAST",
     "PRETRAINED",
     "RECIPE",
+    "Card",
     "Compute",
     "Device",
+    "Measured",
     "Restorer",
+    "best_score",
     "commit",
     "device_name",
+    "gain",
+    "load_card",
     "load_facts",
     "load_generator",
     "load_restorer",
     "load_state",
+    "model_names",
+    "model_path",
     "read_recipe",
     "restore_file",
     "restore_photo",

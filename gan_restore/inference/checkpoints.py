@@ -12,9 +12,10 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from gan_restore.files import UserError, read_json, writing
+from gan_restore.files import UserError, did_you_mean, read_json, writing
+from gan_restore.inference.models import Card, listed, model_names, model_path
 from gan_restore.recipes.base import Recipe
 from gan_restore.recipes.names import from_dict
 
@@ -31,7 +32,10 @@ def save_generator(path: str | Path, generator: nn.Module, recipe: Recipe, **fac
     Paths of this machine are left out of the recipe (`Recipe.portable`).
 
     Args:
-        facts: plain values for JSON. Training writes those that `Trainer` lists.
+        generator: a generator in half precision, `generator.half()`, gives a file of half the size;
+            `load_generator` makes a float32 module of it again.
+        facts: plain values for JSON. Training writes those that `Trainer` lists; a model also has a `card`
+            (`models.Card`).
 
     Raises:
         UserError: if the file cannot be written.
@@ -45,51 +49,75 @@ def save_generator(path: str | Path, generator: nn.Module, recipe: Recipe, **fac
 
 
 def load_generator(path: str | Path) -> tuple[nn.Module, Recipe, dict[str, Any]]:
-    """Read a checkpoint, or `best.safetensors` of a run folder.
+    """Read a checkpoint, `best.safetensors` of a run folder, or a model that is part of the package.
+
+    Args:
+        path: the file, the run folder, or the model's name. If a file or folder of that name exists, it is taken.
 
     Returns:
-        The generator in evaluation mode, on the CPU; its recipe, with paths such as `data` only if a run folder was
-        given; and the facts that `save_generator` stored.
+        The generator in evaluation mode, in float32, on the CPU; its recipe, with paths such as `data` only if a
+        run folder was given; and the facts that `save_generator` stored.
 
     Raises:
-        UserError: if the file is missing or not a checkpoint of this library.
+        UserError: if there is no such file, run or model, or the file is not a checkpoint of this library.
     """
-    path = Path(path)
-    file = path / BEST if path.is_dir() else path
-    try:
-        with safetensors.safe_open(file, framework="pt") as opened:
-            metadata = opened.metadata() or {}
-            weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    except FileNotFoundError:
-        hint = "train first, or give a run folder" if path.is_dir() else "check the path"
-        if (path / LAST).exists():
-            hint = "the run stopped before its first validation; continue it with the same command and --resume"
-        raise UserError(f"no checkpoint at {file}; {hint}") from None
-    except (safetensors.SafetensorError, OSError) as error:
-        raise UserError(f"{file} is not a gan-restore checkpoint ({error}); give a {BEST}") from None
-    recipe, facts = _read_metadata(file, metadata)
+    file, (recipe, facts), weights = _read(path, with_weights=True)
     generator = recipe.generator()
     try:
         generator.load_state_dict(weights)
     except RuntimeError as error:
         raise UserError(f"{file} does not fit its recipe: {str(error).splitlines()[-1].strip()}") from None
-    if path.is_dir() and (path / RECIPE).is_file():
+    if Path(path).is_dir() and (Path(path) / RECIPE).is_file():
         recipe = dataclasses.replace(recipe, **read_recipe(path).local_paths())
     return generator.eval(), recipe, facts
 
 
+def _read(path: str | Path, with_weights: bool) -> tuple[Path, tuple[Recipe, dict[str, Any]], dict[str, Tensor]]:
+    """The file of a checkpoint, a run folder or a model's name; its recipe and facts; its weights if asked for."""
+    file = Path(path) / BEST if Path(path).is_dir() else Path(path)
+    if not Path(path).exists() and str(path) in model_names():
+        file = model_path(str(path))
+    try:
+        with safetensors.safe_open(file, framework="pt") as opened:
+            metadata = opened.metadata() or {}
+            names = opened.keys() if with_weights else []
+            weights = {name: opened.get_tensor(name) for name in names}
+    except FileNotFoundError:
+        raise UserError(f"no checkpoint at {file}; {_hint(Path(path))}") from None
+    except (safetensors.SafetensorError, OSError) as error:
+        raise UserError(f"{file} is not a gan-restore checkpoint ({error}); give a {BEST}") from None
+    return file, _read_metadata(file, metadata), weights
+
+
+def _hint(path: Path) -> str:
+    """What to do if there is no checkpoint at `path`."""
+    if (path / LAST).exists():
+        return "the run stopped before its first validation; continue it with the same command and --resume"
+    if path.is_dir():
+        model = f"; the folder hides the model '{path}', which --model finds" if str(path) in model_names() else ""
+        return f"train first, or give a run folder{model}"
+    return f"check the path; {listed()}{did_you_mean(path, model_names())}"
+
+
 def load_facts(path: str | Path) -> dict[str, Any]:
-    """Read the facts of a checkpoint without its weights.
+    """Read the facts of a checkpoint, a run folder or a model without its weights.
 
     Raises:
-        UserError: if the file is missing or not a checkpoint of this library.
+        UserError: if there is no such file, run or model, or the file is not a checkpoint of this library.
     """
-    try:
-        with safetensors.safe_open(path, framework="pt") as opened:
-            metadata = opened.metadata() or {}
-    except (safetensors.SafetensorError, OSError) as error:
-        raise UserError(f"cannot read {path}: {error}; give a {BEST}") from None
-    return _read_metadata(Path(path), metadata)[1]
+    return _read(path, with_weights=False)[1][1]
+
+
+def load_card(name: str | Path) -> Card:
+    """Read the card of a model by its name, or of a file that was written with one.
+
+    Raises:
+        UserError: if there is no such model, or the file has no card.
+    """
+    facts = load_facts(name)
+    if "card" not in facts:
+        raise UserError(f"{name} has no card; {listed()}")
+    return facts["card"]
 
 
 def _read_metadata(file: Path, metadata: dict[str, str]) -> tuple[Recipe, dict[str, Any]]:

@@ -41,10 +41,14 @@ class Restorer:
 
 
 def load_restorer(checkpoint: str | Path, compute: Compute | None = None) -> Restorer:
-    """Load a checkpoint, or `best.safetensors` of a run folder, as a `Restorer`.
+    """Load a checkpoint, `best.safetensors` of a run folder, or a model that is part of the package.
+
+    Args:
+        checkpoint: the file, the run folder, or the model's name, as `load_generator` takes them.
+        compute: the device and precision.
 
     Raises:
-        UserError: if there is no such checkpoint, or no such device.
+        UserError: if there is no such checkpoint or model, or no such device.
     """
     return Restorer(load_generator(checkpoint)[0], compute)
 
