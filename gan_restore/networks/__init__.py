@@ -18,7 +18,7 @@ from gan_restore.networks.blocks import (
     upsampling,
 )
 from gan_restore.networks.denoising_unet import DenoisingUNet
-from gan_restore.networks.discriminators import Classifier, DenoisingDiscriminator, PatchGAN
+from gan_restore.networks.discriminators import Classifier, DenoisingDiscriminator, LocalDiscriminator, PatchGAN
 from gan_restore.networks.encoder_decoder import ResidualEncoderDecoder
 from gan_restore.networks.impulses import biharmonic_fill, impulse_mask, likely_impulses
 from gan_restore.networks.pix2pix_unet import Pix2PixUNet
@@ -30,6 +30,7 @@ __all__ = [
     "Classifier",
     "DenoisingDiscriminator",
     "DenoisingUNet",
+    "LocalDiscriminator",
     "Norm",
     "PatchGAN",
     "Pix2PixUNet",

@@ -16,10 +16,12 @@ from gan_restore.files import UserError
 from gan_restore.losses.adversarial import Adversarial
 from gan_restore.losses.pixel import Pixel
 from gan_restore.networks.blocks import Norm
+from gan_restore.networks.discriminators import LocalDiscriminator
 from gan_restore.recipes.checks import check_fields
 
 Scale = Literal["smoke", "small", "full"]
 LearningRateDecay = Literal["none", "cosine", "step"]
+DiscriminatorKind = Literal["published", "local"]
 DOWNLOAD = "python data_scripts/download_kaggle.py get"
 
 
@@ -105,6 +107,8 @@ class Recipe:
     """Normalisation layers in the generator."""
     residual: bool = False
     """Predict the correction to an initial estimate instead of the image."""
+    discriminator_kind: DiscriminatorKind = "published"
+    """published is the system's own; local judges textures (`networks.LocalDiscriminator`), with hinge."""
     discriminator_width: int = 64
     """Channels of the discriminator's first convolution."""
     val_images: int = 0
@@ -202,6 +206,12 @@ class Recipe:
 
     def discriminator(self) -> nn.Module:
         """A new discriminator: (degraded, image) -> logits, N x 1 for an image or N x 1 x H' x W' for a map."""
+        if self.discriminator_kind == "local":
+            return LocalDiscriminator(self.discriminator_width)
+        return self.published_discriminator()
+
+    def published_discriminator(self) -> nn.Module:
+        """The discriminator of the system as it was published, called like `discriminator`."""
         raise NotImplementedError
 
     def baselines(self) -> dict[str, Restoration]:

@@ -58,7 +58,7 @@ class FaceCgan(EncoderDecoderRecipe):
         """Blur, downsampling by 1 to `largest_factor`, noise and JPEG, drawn for each face."""
         return BlindFace(factor=(1.0, self.largest_factor))
 
-    def discriminator(self) -> nn.Module:
+    def published_discriminator(self) -> nn.Module:
         """Four strided convolutions and dense layers: (degraded, image) -> N x 1 logits."""
         convolutions = [(self.discriminator_width * 2**level, 2) for level in range(4)]
         dense = [16 * self.discriminator_width]

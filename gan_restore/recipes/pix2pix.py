@@ -96,7 +96,7 @@ class Pix2Pix(Recipe):
         )
         return initialised(network, self.initialisation)
 
-    def discriminator(self) -> nn.Module:
+    def published_discriminator(self) -> nn.Module:
         """PatchGAN: (degraded, image) -> N x 1 x H' x W' logits."""
         return initialised(PatchGAN(self.discriminator_width), self.initialisation)
 

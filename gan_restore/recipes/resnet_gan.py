@@ -58,7 +58,7 @@ class ResnetGan(EncoderDecoderRecipe):
         """Gaussian blur, then Gaussian noise, then JPEG."""
         return Compose(GaussianBlur(self.blur_sigma), GaussianNoise(self.noise_sigma), JPEG(self.jpeg_quality))
 
-    def discriminator(self) -> nn.Module:
+    def published_discriminator(self) -> nn.Module:
         """Four strided convolutions: (degraded, image) -> N x 1 logits; it looks at the image only."""
         convolutions = [(self.discriminator_width * 2**level, 2) for level in range(4)]
         return initialised(Classifier(convolutions, kernel=4), self.initialisation)

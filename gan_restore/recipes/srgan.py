@@ -88,7 +88,7 @@ class Srgan(Recipe):
         """SRGAN's generator, SRResNet."""
         return SRResNet(self.factor, self.width, self.blocks, self.norm, self.upsample, self.residual, self.kernel)
 
-    def discriminator(self) -> nn.Module:
+    def published_discriminator(self) -> nn.Module:
         """Eight convolutions and dense layers: (degraded, image) -> N x 1 logits; it looks at the image only."""
         width = self.discriminator_width
         convolutions = [(width * 2**level, stride) for level in range(4) for stride in (1, 2)]

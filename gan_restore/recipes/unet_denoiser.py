@@ -70,7 +70,7 @@ class UnetDenoiser(Recipe):
             self.width, self.depth, self.dropout, self.norm, self.residual, self.mask_input, self.unshuffle
         )
 
-    def discriminator(self) -> nn.Module:
+    def published_discriminator(self) -> nn.Module:
         """Five strided convolutions: (degraded, image) -> N x 1 x H' x W' logits."""
         return DenoisingDiscriminator(width=self.discriminator_width)
 

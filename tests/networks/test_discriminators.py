@@ -4,7 +4,7 @@ from support import ODD
 from torch import nn
 
 from gan_restore import recipes
-from gan_restore.networks.discriminators import Classifier, DenoisingDiscriminator, PatchGAN
+from gan_restore.networks.discriminators import Classifier, DenoisingDiscriminator, LocalDiscriminator, PatchGAN
 
 
 def convolutions(network: nn.Module) -> list[nn.Conv2d]:
@@ -84,3 +84,41 @@ def test_a_classifier_gives_one_logit_at_any_size(size: tuple[int, int], conditi
     assert network(degraded, image).shape == (2, 1)
     changed = not torch.equal(network.eval()(degraded, image), network(degraded.flip(1), image))
     assert changed is conditioned
+
+
+def test_the_local_discriminator_is_five_convolutions_of_bounded_gain() -> None:
+    network = LocalDiscriminator(8)
+    layers = convolutions(network)
+    assert [m.out_channels for m in layers] == [8, 16, 16, 16, 1] and layers[0].in_channels == 3
+    assert all(m.kernel_size == (3, 3) and m.stride == (1, 1) for m in layers)
+    with torch.no_grad():
+        for layer in layers:
+            layer.parametrizations.weight.original.mul_(50)
+        for _ in range(30):  # each pass in training mode improves the estimate of the largest singular value
+            network(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8))
+    for layer in layers:
+        assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() == pytest.approx(1, rel=0.05)
+
+
+@pytest.mark.parametrize("size", ODD)
+def test_the_local_discriminator_judges_20_pixels_of_the_image_alone(size: tuple[int, int]) -> None:
+    network = LocalDiscriminator(4).eval()
+    image = torch.rand(2, 3, *size, requires_grad=True)
+    logits = network(torch.rand(2, 3, 5, 5), image)
+    assert logits.shape == (2, 1, size[0] // 2, size[1] // 2)
+    large = torch.rand(1, 3, 64, 64, requires_grad=True)
+    network(large, large)[0, 0, 16, 16].backward()
+    touched = large.grad.abs().sum((0, 1)) > 0
+    assert touched.any(0).sum() == 20 and touched.any(1).sum() == 20
+
+
+def test_the_gradient_of_the_local_discriminator_has_no_grid() -> None:
+    """For comparison, the strided network of `unet-denoiser` gives some pixels many times what others get."""
+    power = {}
+    for name, network in (("local", LocalDiscriminator(8)), ("strided", DenoisingDiscriminator(8))):
+        torch.manual_seed(0)
+        image = torch.rand(16, 3, 64, 64, requires_grad=True)
+        network(image.detach(), image).mean().backward()
+        at = image.grad.square().mean((0, 1)).reshape(16, 4, 16, 4).mean((0, 2))  # by the place within 4 x 4
+        power[name] = (at.max() / at.min()).item()
+    assert power["local"] < 1.5 and power["strided"] > 5

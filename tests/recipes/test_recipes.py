@@ -11,6 +11,7 @@ from torch import nn
 from gan_restore.data.layouts import split_of
 from gan_restore.degradations import seeded
 from gan_restore.files import UserError
+from gan_restore.networks.discriminators import LocalDiscriminator
 from gan_restore.recipes.names import RECIPES, from_dict, get
 
 
@@ -115,14 +116,18 @@ def test_a_field_refuses_values_that_its_type_does_not_allow(name: str, changes:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_the_discriminator_takes_crops_of_the_smallest_size_allowed(name: str) -> None:
+@pytest.mark.parametrize("kind", ["published", "local"])
+def test_the_discriminator_takes_crops_of_the_smallest_size_allowed(name: str, kind: str) -> None:
     least = RECIPES[name].smallest + RECIPES[name].smallest % 2  # super-resolution needs a multiple of its factor
-    recipe = get(name, image_size=least, discriminator_width=4)
+    recipe = get(name, image_size=least, discriminator_width=4, discriminator_kind=kind)
     degraded, clean = (
         torch.rand(2, 3, least // recipe.factor, least // recipe.factor),
         torch.rand(2, 3, least, least),
     )
-    assert recipe.discriminator()(degraded, clean).isfinite().all()
+    network = recipe.discriminator()
+    assert network(degraded, clean).isfinite().all() and isinstance(network, LocalDiscriminator) == (
+        kind == "local"
+    )
 
 
 def test_a_whole_number_stands_for_a_float() -> None:

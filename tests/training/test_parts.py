@@ -1,4 +1,5 @@
 import dataclasses
+import math
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from support import same_weights, tiny
 from gan_restore import training
 from gan_restore.files import UserError, read_csv
 from gan_restore.inference.checkpoints import load_facts, load_generator, load_state
+from gan_restore.inference.devices import Compute
 from gan_restore.recipes.base import Recipe
 from gan_restore.training import Trainer, loop
 
@@ -71,6 +73,19 @@ def interrupt_after(step: int):
             raise KeyboardInterrupt
 
     return interrupted
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_the_local_discriminator_is_resumed_with_its_estimates(start: Path, tmp_path: Path, precision: str) -> None:
+    local = second(start, discriminator_kind="local", adversarial="hinge")
+    compute = Compute(device="cpu", precision=precision)
+    whole = training.train(local, tmp_path / "whole", compute)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(loop.Trainer, "_log", interrupt_after(2))
+        training.train(local, tmp_path / "run", compute)
+    run = training.train(local, tmp_path / "run", compute, resume=True)
+    assert same_weights(run / "best.safetensors", whole / "best.safetensors")
+    assert all(math.isfinite(row["d_loss"]) for row in read_csv(run / "metrics.csv"))
 
 
 def test_a_state_of_an_earlier_version_is_resumed(tmp_path: Path) -> None:
