@@ -67,5 +67,5 @@ def _check_type(name: str, value: Any, hint: Any) -> None:
     values = value if pair and isinstance(value, tuple) and len(value) == 2 else (value,)
     # True is an int too.
     if not all(isinstance(end, allowed) and (bool in kinds or not isinstance(end, bool)) for end in values):
-        words = " or ".join(_WORDS[kind] for kind in kinds) + " or a pair of them (low, high)" * pair
-        raise UserError(f"{name} must be {words}, not {value!r}")
+        described = " or ".join(_WORDS[kind] for kind in kinds) + " or a pair of them (low, high)" * pair
+        raise UserError(f"{name} must be {described}, not {value!r}")
