@@ -27,6 +27,7 @@ from gan_restore.degradations.blur_and_codec import (
 )
 from gan_restore.degradations.noise import GaussianNoise, SaltAndPepper
 from gan_restore.degradations.overlays import ScratchOverlay
+from gan_restore.degradations.prints import OldPrint, toned
 from gan_restore.degradations.scratches import Scratches
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "GaussianBlur",
     "GaussianNoise",
     "LowResolution",
+    "OldPrint",
     "Range",
     "SaltAndPepper",
     "ScratchOverlay",
@@ -49,4 +51,5 @@ __all__ = [
     "sample_uniform",
     "seeded",
     "shrink_each",
+    "toned",
 ]

@@ -80,14 +80,18 @@ class Scratches(Settings):
 
     def with_mask(self, clean: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """The damaged batch, and how much of each pixel is covered (N x 1 x H x W in [0, 1], 0 is untouched)."""
-        count, _, height, width = clean.shape
         stained, stains = self._add_stains(clean, generator)
+        cover, brightness = self.marks(clean, generator)
+        return stained.lerp(brightness, cover).clamp_(0, 1), torch.maximum(cover, stains)
+
+    def marks(self, clean: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """All marks but the stains, without an image: cover and brightness, N x 1 x H x W each, in [0, 1]."""
+        count, _, height, width = clean.shape
         keys = torch.zeros(count, height, width, dtype=torch.int32, device=clean.device)
         for draw, density in ((_line, self.lines), (_curve, self.curves), (_crack, self.cracks)):
             _draw_disks(keys, self._strokes(draw, density, clean, generator))
         _draw_disks(keys, self._specks(clean, generator))
-        cover, brightness = _unpack(keys)
-        return stained.lerp(brightness, cover).clamp_(0, 1), torch.maximum(cover, stains)
+        return _unpack(keys)
 
     def _appearance(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw opacity and brightness of `count` marks, count x 1 each."""

@@ -69,6 +69,8 @@ class Recipe:
     """Random crops drawn from every image in an epoch."""
     augment: Augment = "none"
     """flip mirrors half of the crops; dihedral uses all eight flips and quarter turns."""
+    toned: float = 0.0
+    """Share of the training crops that look like other prints: gray, sepia, faded, dark (`degradations.toned`)."""
     batch_size: int = 16
     """Images per step, over all devices together."""
     epochs: int = 5

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -13,6 +13,7 @@ from gan_restore.data.layouts import Split
 from gan_restore.degradations.base import Compose, Degradation
 from gan_restore.degradations.noise import GaussianNoise
 from gan_restore.degradations.overlays import ScratchOverlay
+from gan_restore.degradations.prints import OldPrint
 from gan_restore.degradations.scratches import Scratches
 from gan_restore.losses.pixel import Pixel
 from gan_restore.networks.blocks import Upsampling
@@ -48,8 +49,11 @@ class Pix2Pix(Recipe):
     """Enlarge the squares of the training images by this factor before the random crops."""
     initialisation: Initialisation = "normal"
     """Initial weights of both networks: normal draws them from N(0, 0.02^2), default leaves PyTorch's."""
+    damage: Literal["scratches", "print"] = "scratches"
+    """scratches: noise and drawn scratches, as published; print: all the wear of an old print (`OldPrint`)."""
     noise_sigma: float = 5 / 255
-    """Standard deviation of the noise, on the scale from 0 to 1; unused if the data set has degraded images."""
+    """Standard deviation of the noise, on the scale from 0 to 1; unused if the data set has degraded images. With
+    the damage print, it is that of the grain, and each image draws its own from 0 to this."""
     overlays: str | None = local_path()
     """Folder of scratch images to overlay, in addition to the drawn scratches."""
     levels: int = 8
@@ -85,8 +89,10 @@ class Pix2Pix(Recipe):
         return round(self.square * self.jitter) if split == "train" else self.square
 
     def degradation(self) -> Degradation:
-        """Gaussian noise, then drawn scratches, then those of `overlays`."""
+        """Gaussian noise and drawn scratches, or the wear of an old print; then the scratches of `overlays`."""
         overlay = [ScratchOverlay(self.overlays)] if self.overlays else []
+        if self.damage == "print":
+            return Compose(OldPrint(grain=(0, self.noise_sigma)), *overlay)
         return Compose(GaussianNoise(self.noise_sigma), Scratches(), *overlay)
 
     def generator(self) -> nn.Module:

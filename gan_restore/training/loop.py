@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 from gan_restore.data.batches import Batches
 from gan_restore.data.datasets import Images
 from gan_restore.degradations.base import random_seed, seeded
+from gan_restore.degradations.prints import toned
 from gan_restore.files import UserError, write_csv
 from gan_restore.images import enlarge_to, to_tensor
 from gan_restore.inference.checkpoints import BEST, LAST, METRICS, PRETRAINED, save_generator, save_state
@@ -224,7 +225,12 @@ class Trainer:
         )
         if own:
             return own[0], clean
-        damage = seeded(random_seed(self.recipe.seed, 4, self.step, self.fabric.global_rank), self.fabric.device)
+        tones, damage = (
+            seeded(random_seed(self.recipe.seed, purpose, self.step, self.fabric.global_rank), self.fabric.device)
+            for purpose in (6, 4)
+        )
+        if self.recipe.toned:
+            clean = toned(clean, self.recipe.toned, tones)
         return self.recipe.degradation()(clean, damage), clean
 
     def _set_learning_rates(self) -> None:

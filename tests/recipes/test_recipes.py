@@ -259,3 +259,11 @@ def test_a_range_of_damage_is_drawn_for_each_image_and_survives_json(name: str, 
 def test_an_impossible_range_is_refused(wrong: object) -> None:
     with pytest.raises(UserError, match="density must be"):
         tiny("unet-denoiser", density=wrong)
+
+
+def test_pix2pix_damages_as_old_prints_are_and_still_has_its_oracle() -> None:
+    recipe = tiny("pix2pix", damage="print", noise_sigma=0.02)
+    clean = torch.full((1, 3, 64, 64), 0.3)
+    degraded, mask = recipe.degradation().with_mask(clean, seeded(1))
+    assert "OldPrint" in repr(recipe.degradation()) and mask.any() and recipe.oracles()
+    assert (degraded - clean).abs()[(mask == 0).expand_as(clean)].max() < 0.15, "grain only"
