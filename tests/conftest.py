@@ -8,6 +8,7 @@ import torch
 from torchvision.models import vgg19
 
 from gan_restore.images import write
+from gan_restore.inference import models
 
 torch.set_num_threads(1)  # the tests' tensors are so small that threads cost more than they save
 
@@ -31,6 +32,13 @@ def folder(tmp_path: Path) -> Path:
         noise = rng.random((1, 3, height, width), dtype=np.float32) * 0.1
         write(tmp_path / "photos" / f"photo_{i:02d}.png", torch.from_numpy(flat + noise))
     return tmp_path / "photos"
+
+
+@pytest.fixture
+def models_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder, still missing, that the library takes for that of its models; `support.save_model` writes there."""
+    monkeypatch.setattr(models, "MODELS", tmp_path / "models")
+    return models.MODELS
 
 
 @pytest.fixture

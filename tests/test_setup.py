@@ -1,11 +1,14 @@
 """What makes `make course` and `make test` work on another machine: dependencies, lock file, workflows."""
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
+import flit_core.buildapi
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -55,6 +58,18 @@ def test_the_library_needs_no_jupyter() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_wheel_holds_the_models_and_the_templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "gan_restore", tmp_path / "gan_restore")
+    (tmp_path / "gan_restore" / "models").mkdir(exist_ok=True)
+    (tmp_path / "gan_restore" / "models" / "any.safetensors").write_bytes(b"weights")
+    monkeypatch.chdir(tmp_path)
+    wheel = zipfile.ZipFile(tmp_path / flit_core.buildapi.build_wheel(str(tmp_path)))
+    assert wheel.read("gan_restore/models/any.safetensors") == b"weights"
+    assert "gan_restore/templates/course.html" in wheel.namelist()
 
 
 def test_conda_users_get_the_same_environment() -> None:

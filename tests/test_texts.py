@@ -155,6 +155,7 @@ def test_every_option_in_a_text_exists() -> None:
     for command in (
         "recipes",
         "evaluate",
+        "models",
         "restore",
         "course",
         *(f"train {name}" for name in ("srgan", "pix2pix")),

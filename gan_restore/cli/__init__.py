@@ -14,7 +14,8 @@ gan-restore: image restoration with GANs
   gan-restore recipes                                 list the recipes
   gan-restore train RECIPE [--scale smoke] ...        train a recipe into a run folder
   gan-restore evaluate RUN_OR_CHECKPOINT ...          compare a trained model with the classical methods
-  gan-restore restore PHOTO... --checkpoint FILE ...  restore photos with a trained model
+  gan-restore models                                  list the trained models that are part of the package
+  gan-restore restore PHOTO... --model NAME ...       restore photos with one of them, or with --checkpoint FILE
   gan-restore course [--scale smoke] ...              run every notebook and make a page of the results
   gan-restore cache [--clear] ...                     show or clear the cache of decoded images
 
@@ -24,6 +25,7 @@ COMMANDS = {
     "recipes": "gan_restore.cli.list_recipes",
     "train": "gan_restore.cli.train",
     "evaluate": "gan_restore.cli.evaluate",
+    "models": "gan_restore.cli.list_models",
     "restore": "gan_restore.cli.restore",
     "course": "gan_restore.cli.course",
     "cache": "gan_restore.cli.cache",

@@ -28,7 +28,7 @@ def main(args: list[str]) -> None:
         Example: gan-restore evaluate runs/unet-denoiser-smoke --out results.json
 
         Args:
-            run: A run folder or a checkpoint (best.safetensors).
+            run: A run folder, a checkpoint (best.safetensors) or the name of a model (gan-restore models).
             data: Clean images to degrade and restore; by default the data set that the run was trained on.
             split: The split to measure on. Training uses train, and val chooses the epoch, so scores on these two
                 are optimistic; all is for data sets that are made for testing.

@@ -1,7 +1,9 @@
-"""`gan-restore restore`: restore photos with a trained model."""
+"""`gan-restore restore`: restore photos with a trained network."""
 
 from pathlib import Path
+from typing import Annotated
 
+import tyro
 from tqdm.auto import tqdm
 from tyro.conf import OmitArgPrefixes, Positional
 
@@ -10,19 +12,21 @@ from gan_restore.cli.arguments import parse
 from gan_restore.files import UserError
 from gan_restore.images import list_images
 from gan_restore.inference.devices import Compute
+from gan_restore.inference.models import listed, model_path
 
 
 def main(args: list[str]) -> None:
-    """Restore photos with a checkpoint.
+    """Restore photos with a model that is part of the package, or with a checkpoint.
 
     Raises:
-        UserError: If a photo, the checkpoint or the device is not there, or photos were left out.
+        UserError: If a photo, the model, the checkpoint or the device is not there, or photos were left out.
     """
 
     def run(
         photos: Positional[tuple[Path, ...]],
-        checkpoint: Path,
         out: Path,
+        model: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
+        checkpoint: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None,
         compute: OmitArgPrefixes[Compute] = Compute(),  # noqa: B008
     ) -> None:
         """Restore photos, each into a file of the same name in the folder OUT.
@@ -31,18 +35,24 @@ def main(args: list[str]) -> None:
         of its name in OUT. Colour profile, EXIF data and resolution are kept. A photo that cannot be read is left
         out and named at the end.
 
-        Example: gan-restore restore old.png album/ --checkpoint runs/unet-denoiser-smoke --out restored
+        Example: gan-restore restore old.png album/ --model scratches --out restored
+
+        Example: gan-restore restore old.png --checkpoint runs/unet-denoiser-smoke --out restored
 
         Args:
             photos: Image files, or folders of them.
-            checkpoint: A best.safetensors or a run folder.
             out: The folder for the restored photos. If it is in a folder of photos, its own files are not restored.
+            model: The name of a model that is part of the package; gan-restore models lists them.
+            checkpoint: Instead of a model: a best.safetensors or a run folder.
             compute: Where to compute.
         """
         if not photos:
             raise UserError("no photos given; name at least one image file")
+        file = checkpoint if model is None else model_path(model)
+        if file is None or (model is not None and checkpoint is not None):
+            raise UserError(f"give either --model NAME or --checkpoint FILE; {listed()}")
         targets = _targets(photos, out)
-        restorer, failed = inference.load_restorer(checkpoint, compute), []
+        restorer, failed = inference.load_restorer(file, compute), []
         for target, photo in tqdm(targets.items(), unit="photo", disable=len(targets) == 1):
             try:
                 inference.restore_file(photo, target, restorer)

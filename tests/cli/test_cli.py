@@ -36,7 +36,9 @@ def test_recipes_are_listed(capsys) -> None:
     assert "unet-denoiser" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["recipes", "train unet-denoiser", "evaluate", "restore", "course", "cache"])
+@pytest.mark.parametrize(
+    "command", ["recipes", "train unet-denoiser", "evaluate", "models", "restore", "course", "cache"]
+)
 def test_help_shows_an_example(command: str, capsys) -> None:
     assert main([*command.split(), "--help"]) == 0
     assert f"Example: gan-restore {command}" in " ".join(capsys.readouterr().out.split())
