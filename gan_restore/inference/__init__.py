@@ -17,6 +17,7 @@ from gan_restore.inference.devices import Compute, Device
 from gan_restore.inference.environment import commit, device_name, versions
 from gan_restore.inference.models import Card, Measured, best_score, gain, model_names, model_path
 from gan_restore.inference.restorer import Restorer, load_restorer, restore_file, restore_photo
+from gan_restore.inference.scales import restore_over_scales
 
 __all__ = [
     "BEST",
@@ -41,6 +42,7 @@ __all__ = [
     "model_path",
     "read_recipe",
     "restore_file",
+    "restore_over_scales",
     "restore_photo",
     "save_generator",
     "save_state",

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from gan_restore.images import Photo, read_photo, write
 from gan_restore.inference.checkpoints import load_generator
 from gan_restore.inference.devices import Compute
+from gan_restore.inference.scales import restore_over_scales
 
 
 class Restorer:
@@ -18,6 +19,9 @@ class Restorer:
     Args:
         generator: a network N x 3 x H x W -> N x 3 x factor H x factor W, both in [0, 1].
         compute: the device and precision; by default a GPU if there is one.
+        over_scales: the longer side in pixels above which an image is restored over scales, see
+            `restore_over_scales`; 0 restores every image at its own size only. `Recipe.over_scales` is the value
+            for a recipe's network.
 
     Example:
         >>> from gan_restore import recipes
@@ -26,7 +30,8 @@ class Restorer:
         torch.Size([1, 3, 40, 60])
     """
 
-    def __init__(self, generator: nn.Module, compute: Compute | None = None) -> None:
+    def __init__(self, generator: nn.Module, compute: Compute | None = None, over_scales: int = 0) -> None:
+        self._over_scales = over_scales
         self._fabric = (compute or Compute()).fabric()
         self._module = self._fabric.setup_module(generator.eval().to(memory_format=torch.channels_last))
 
@@ -37,7 +42,10 @@ class Restorer:
         Returns:
             N x 3 x factor H x factor W in [0, 1], float32, on the device that the batch is on.
         """
-        return self._module(degraded.to(self._fabric.device)).to(degraded)
+        images = degraded.to(self._fabric.device)
+        if self._over_scales:
+            return restore_over_scales(self._module, images, self._over_scales).to(degraded)
+        return self._module(images).to(degraded)
 
 
 def load_restorer(checkpoint: str | Path, compute: Compute | None = None) -> Restorer:
@@ -50,7 +58,8 @@ def load_restorer(checkpoint: str | Path, compute: Compute | None = None) -> Res
     Raises:
         UserError: if there is no such checkpoint or model, or no such device.
     """
-    return Restorer(load_generator(checkpoint)[0], compute)
+    generator, recipe, _ = load_generator(checkpoint)
+    return Restorer(generator, compute, recipe.over_scales)
 
 
 def restore_photo(photo: Photo, restorer: Restorer) -> Photo:

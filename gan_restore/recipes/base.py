@@ -163,6 +163,14 @@ class Recipe:
         return 0
 
     @property
+    def over_scales(self) -> int:
+        """Larger images are restored over scales from this longer side on; 0: at their own size only.
+
+        For damage that is the larger, the larger the scan (see `inference.restore_over_scales`).
+        """
+        return 0
+
+    @property
     def preparation(self) -> str:
         """What is done to a clean image before it is degraded and measured, as one phrase for tables."""
         steps = []

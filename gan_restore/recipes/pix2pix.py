@@ -13,7 +13,7 @@ from gan_restore.data.layouts import Split
 from gan_restore.degradations.base import Compose, Degradation
 from gan_restore.degradations.noise import GaussianNoise
 from gan_restore.degradations.overlays import ScratchOverlay
-from gan_restore.degradations.prints import OldPrint
+from gan_restore.degradations.prints import REFERENCE, OldPrint
 from gan_restore.degradations.scratches import Scratches
 from gan_restore.losses.pixel import Pixel
 from gan_restore.networks.blocks import Upsampling
@@ -78,6 +78,11 @@ class Pix2Pix(Recipe):
         "small": {**improved, "augment": "flip", "epochs": 10, "val_images": 200},
         "full": {},
     }  # fmt: skip
+
+    @property
+    def over_scales(self) -> int:
+        """Old prints are restored over scales from the side on from which `OldPrint` draws wider marks."""
+        return REFERENCE if self.damage == "print" else 0
 
     @property
     def min_side(self) -> int:
