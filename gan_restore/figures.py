@@ -31,11 +31,15 @@ _BOX_COLOUR = "#ffd400"  # yellow, seldom in photos
 def save_figure(figure: Figure, path: str | Path) -> Figure:
     """Write a figure as an image file, whole or not at all, and return it.
 
+    Photos take less space as .jpg than as .png.
+
     Raises:
         UserError: if the file cannot be written.
     """
+    # JPEG without subsampling, which blurs colours.
+    quality = {"quality": 90, "subsampling": 0} if Path(path).suffix == ".jpg" else {}
     with writing(path) as part:
-        figure.savefig(part, dpi=110, bbox_inches="tight", facecolor="white")
+        figure.savefig(part, dpi=110, bbox_inches="tight", facecolor="white", pil_kwargs=quality or None)
     return figure
 
 
@@ -87,6 +91,30 @@ def show_images(images: Mapping[str, Tensor], title: str = "", columns: int = 0,
     for axis, (name, image) in zip(axes.flat, images.items(), strict=False):
         axis.imshow(as_array(image), vmin=0, vmax=1, interpolation="nearest")
         axis.set_title(name, fontsize=9)
+    figure.suptitle(title, fontsize=12)
+    return figure
+
+
+def image_rows(rows: Sequence[tuple[str, Mapping[str, Tensor]]], title: str = "", size: float = 2.2) -> Figure:
+    """Images in rows with a label each, such as before, after and clean for several models.
+
+    Args:
+        rows: label, and title -> image, 3 x H x W or 1 x 3 x H x W in [0, 1]; the same number of images in each.
+        title: the figure's title.
+        size: width of an image in inches.
+
+    Example:
+        >>> import torch
+        >>> figure = image_rows([("first", {"before": torch.zeros(3, 8, 8), "after": torch.ones(3, 8, 8)})])
+    """
+    figure, axes = new_figure(len(rows), len(rows[0][1]), size, size * 1.12)
+    for line, (label, images) in zip(axes, rows, strict=True):
+        for axis, (name, image) in zip(line, images.items(), strict=True):
+            axis.imshow(as_array(image), vmin=0, vmax=1)
+            axis.set_title(name, fontsize=9)
+            axis.set_xticks([])
+            axis.set_yticks([])
+        line[0].set_ylabel(label, fontsize=9)
     figure.suptitle(title, fontsize=12)
     return figure
 

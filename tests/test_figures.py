@@ -28,6 +28,7 @@ HISTORY = [
     "draw",
     [
         lambda a, b: figures.show_images({"a": a, "b": b[0]}, "title"),
+        lambda a, b: figures.image_rows([("row", {"a": a, "b": b[0]}), ("row", {"a": b, "b": a})], "title"),
         lambda a, b: figures.compare({"a": a}, b, "title", {"a": "3 dB"}),
         lambda a, b: figures.scores_chart(ROWS),
         lambda a, b: figures.curves(HISTORY),
@@ -41,6 +42,11 @@ def test_figures_are_drawn_saved_and_not_left_open(tmp_path: Path, draw) -> None
     figure = draw(torch.rand(1, 3, 40, 60), torch.rand(1, 3, 40, 60))
     assert figures.save_figure(figure, tmp_path / "f.png") is figure
     assert min(Image.open(tmp_path / "f.png").size) > 200 and not plt.get_fignums()
+
+
+def test_a_jpeg_keeps_all_colours(tmp_path: Path) -> None:
+    figures.save_figure(figures.show_images({"a": torch.rand(1, 3, 8, 8)}), tmp_path / "a.jpg")
+    assert [layer[1:3] for layer in Image.open(tmp_path / "a.jpg").layer] == [(1, 1)] * 3
 
 
 def test_every_image_has_the_same_range() -> None:

@@ -1,0 +1,325 @@
+"""Write docs/models.md and the card of every model, docs/models/NAME.md, from the files in gan_restore/models.
+
+    python benchmarks/model_cards.py              # write the pages
+    python benchmarks/model_cards.py --figures    # draw the pictures in docs/models first
+
+Everything that a file states is read from it; what no file can state is in `TEXTS`. A test fails if a page differs
+from what this command writes. The pictures are drawn by model_figures.py.
+"""
+
+import dataclasses
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import model_figures
+
+from gan_restore import recipes
+from gan_restore.cli.arguments import parse
+from gan_restore.files import UserError
+from gan_restore.inference import Card, Measured, best_score, gain, load_generator, model_names, model_path
+from gan_restore.recipes.base import Recipe
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+class Text(NamedTuple):
+    """What a card says that cannot be computed."""
+
+    use: str
+    limits: tuple[str, ...]
+
+
+_ENLARGED = (
+    "It undoes bicubic downsampling. Blur of the lens or of motion stays, and JPEG artefacts and noise of the "
+    "small image are enlarged with everything else.",
+    "Letters and faces of a few pixels do not become readable or recognisable.",
+)
+
+TEXTS = {
+    "salt-pepper": Text(
+        "Gray and colour photos in which single pixels are black or white: dead sensor cells, bit errors.",
+        (
+            "It changes only pixels that are exactly black or exactly white in all channels. After JPEG "
+            "compression or a change of size the noisy pixels have other values, and most of them stay.",
+            "Single black or white pixels that belong to the photo are replaced too.",
+        ),
+    ),
+    "scratches": Text(
+        "Scans of old prints, in colour, gray or sepia, with scratches, cracks, creases, dust, stains, torn edges, "
+        "grain or fading.",
+        (
+            "What lay under a large lost area cannot be known. It is filled with what fits its surroundings.",
+            "Thin bright or dark lines that belong to the photo, such as wires, writing and single hairs, can be "
+            "taken for scratches.",
+            "It does not sharpen, colourise or enlarge.",
+        ),
+    ),
+    "photo": Text(
+        "Photos that are slightly out of focus, noisy and compressed by JPEG, all together or one of them.",
+        (
+            "Fine texture that the noise covers is smoothed.",
+            "Motion blur, haze, wrong exposure and scratches are not removed.",
+        ),
+    ),
+    "face": Text(
+        "Small or compressed portraits: one upright face that fills most of the image.",
+        (
+            "**Detail is invented, and the identity of a person may change.** Eyes, mouth and skin look plausible "
+            "and need not be those of the person. Do not use it to recognise or identify anybody.",
+            "It was trained on gray photos of adults in the public eye. Labeled Faces in the Wild, where they come "
+            "from, shows very few children and old people, and a small share of women; many ethnic groups are "
+            "hardly or not represented. For them it may be worse, which was not measured.",
+            "Photos that show no face are better restored by `photo`.",
+        ),
+    ),
+    "x2": Text("Sharp photos without JPEG artefacts that are too small by half.", _ENLARGED),
+    "x4": Text(
+        "Sharp photos without JPEG artefacts that are too small by four. Among the possible originals it gives the "
+        "mean, which is smooth and close to each of them.",
+        (*_ENLARGED, "Textures of a few pixels are blurred; `x4-gan` draws them."),
+    ),
+    "x4-gan": Text(
+        "Sharp photos without JPEG artefacts that are too small by four, where a sharp picture is wanted more than "
+        "a true one.",
+        (
+            "**Textures are invented.** They are plausible and not those of the original. Do not use it for "
+            "measurements, evidence or medical images; use `x4`.",
+            *_ENLARGED,
+        ),
+    ),
+}
+
+INTRODUCTION = """\
+# Models
+
+These trained networks are part of the package. `gan-restore models` lists them, and a photo is restored without any
+training:
+
+```
+gan-restore restore PHOTO --model {first} --out DIR
+```
+
+In Python, `gan_restore.load_restorer("{first}")` is a function degraded -> restored. Each model has a card, which
+says what it was trained on, how it was measured, and where it fails. All values are read from the models' files."""
+
+ADVERSARIAL = (
+    "## What the adversarial loss adds",
+    "![Parts of photos enlarged four times by both models, beside the clean photo](models/gan.jpg)",
+    "`x4` was trained with the pixel loss. Many originals fit a small image, and their mean has the smallest error "
+    "and no texture. `x4-gan` was trained further with the adversarial loss: it draws one of these originals, "
+    "usually not the true one, so its PSNR is lower.",
+)
+
+TERMS = """\
+## Terms of use
+
+The models were made from data sets with terms of their own, which the cards name as far as they are known
+([data_sets.md](data_sets.md)). Whether such terms also bind trained weights is not settled. The licence of this
+repository covers its code."""
+
+SCORES = ("PSNR (dB)", "SSIM", "MSE")
+
+
+def write_cards(figures: bool = False) -> None:
+    """Write docs/models.md and the card of every model, docs/models/NAME.md.
+
+    Example: python benchmarks/model_cards.py --figures
+
+    Args:
+        figures: Also draw the pictures.
+    """
+    if not model_names():
+        raise UserError("there are no models to write cards for; train them first")
+    if figures:
+        model_figures.draw_all(DOCS / "models")
+    for old in set((DOCS / "models").glob("*.md")) - set(written := pages()):
+        old.unlink()
+    for path, text in written.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        print(path.relative_to(DOCS.parent))
+
+
+def pages() -> dict[Path, str]:
+    """Every page and its text; none if there are no models.
+
+    Raises:
+        UserError: if a model has no text.
+    """
+    found = {DOCS / "models" / f"{name}.md": card_page(name) for name in model_names()}
+    return found | ({DOCS / "models.md": overview()} if found else {})
+
+
+def overview() -> str:
+    """All models on one page. The first measurement of each stands for it."""
+    lines = [
+        "| model | for | recipe | size | test images | input | strongest classical method | model |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name in model_names():
+        _, recipe, facts = load_generator(name)
+        card: Card = facts["card"]
+        first = card["measured"][0]
+        classical = best_score(first, "classical")
+        lines.append(
+            f"| [{name}](models/{name}.md) | {card['purpose']} | `{recipe.name}` | {_megabytes(name)} "
+            f"| {first['n_images']}, {first['data']} | {best_score(first, 'input')['psnr']:.2f} "
+            f"| {classical['psnr']:.2f} ({classical['method']}) | {best_score(first, 'learned')['psnr']:.2f} |"
+        )
+    sections = [
+        INTRODUCTION.format(first=model_names()[0]),
+        "\n".join(lines),
+        "PSNR (peak signal-to-noise ratio) in dB, the mean over the test images; higher is better.",
+        "![A row for each model: before, after, and the clean photo](models/all.jpg)",
+        model_figures.CAPTION,
+        *(ADVERSARIAL if {"x4", "x4-gan"} <= set(model_names()) else ()),
+        TERMS,
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def card_page(name: str) -> str:
+    """The card of a model."""
+    if name not in TEXTS:
+        raise UserError(f"model '{name}' has no text; add one to TEXTS in {Path(__file__).name}")
+    generator, recipe, facts = load_generator(name)
+    card: Card = facts["card"]
+    text = TEXTS[name]
+    weights = sum(value.numel() for value in generator.parameters()) / 1e6
+    sections = [
+        f"# {name}",
+        f"{card['purpose'][0].upper()}{card['purpose'][1:]}. {_gain(card['measured'][0])}",
+        f"```\ngan-restore restore PHOTO --model {name} --out DIR\n```",
+        f"![Before, after, and the clean photo]({name}.jpg)",
+        model_figures.CAPTION,
+        "## Intended use",
+        text.use,
+        "## Where it fails",
+        "\n".join(f"- {limit}" for limit in text.limits),
+        f"![Failures: input, output, and the clean photo]({name}-limits.jpg)",
+        "Damage that it cannot remove, and photos that it was not made for.",
+        "## Training",
+        _table(
+            ("", ""), [*_training(recipe, facts, card), ("file", f"{_megabytes(name)}, {weights:.2f} M weights")]
+        ),
+        f'`gan_restore.load_generator("{name}")[1]` is the whole recipe. The terms of the data are given as far as '
+        "they are known ([data sets](../data_sets.md)).",
+        "## Measurements",
+        "Scores are means over the images. Every method restored the same degraded images. None of the images "
+        "trained the model or chose its epoch.",
+        *[part for measured in card["measured"] for part in _measured(measured)],
+    ]
+    if card["undamaged"]:
+        sections += [
+            "### Undamaged photos",
+            "PSNR of the model's output against its input, which has no damage: how much it changes what it should "
+            "leave alone.",
+            _table(
+                ("images", "PSNR (dB)"),
+                [(f"{kept['n_images']}, {kept['data']}", f"{kept['psnr']:.2f}") for kept in card["undamaged"]],
+            ),
+        ]
+    for sweep in card["robustness"]:
+        sections += [
+            f"### Robustness: {sweep['setting']}",
+            f"PSNR in dB on {sweep['n_images']} images of {sweep['data']}, for values of `{sweep['setting']}`"
+            f"{_trained_with(recipe, sweep['setting'])}.",
+            _table(
+                ("method", *(f"{value:g}" for value in sweep["values"])),
+                [(method, *(f"{psnr:.2f}" for psnr in line)) for method, line in sweep["psnr"].items()],
+            ),
+        ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _gain(measured: Measured) -> str:
+    return (
+        f"On {measured['n_images']} images of {measured['data']} it reaches "
+        f"{best_score(measured, 'learned')['psnr']:.2f} dB, {gain(measured):+.2f} dB against "
+        f"the strongest classical method ({best_score(measured, 'classical')['method']})."
+    )
+
+
+def _training(recipe: Recipe, facts: dict[str, Any], card: Card) -> list[tuple[str, str]]:
+    small = recipes.get(recipe.name, "small")
+    changes = [
+        f"`{field.name}` {getattr(recipe, field.name)}"
+        for field in dataclasses.fields(recipe)
+        if getattr(recipe, field.name) != getattr(small, field.name) and field.name not in ("scale", "seed")
+    ]
+    others = f" with other values for {', '.join(changes)}" if changes else ""
+    data = "; ".join(f"{x['data']}, {x['images']:,} images, {x['licence']}" for x in card["trained_on"])
+    kept = f"; the weights are those after step {facts['step']:,} of {facts['steps']:,}" if "step" in facts else ""
+    versions = ", ".join(f"{name} {version}" for name, version in card["versions"].items())
+    return [
+        ("recipe", f"`{recipe.name}`, scale `small`{others}"),
+        ("loss", _loss(recipe, facts)),
+        ("data and its terms", data),
+        ("steps", f"{card['steps']:,} in {card['minutes']:,.0f} minutes{kept}"),
+        ("computed on", f"{card['device']}, {card['precision']}, seed {recipe.seed}"),
+        ("versions", versions),
+        ("commit", card["commit"] or "not known"),
+    ]
+
+
+def _loss(recipe: Recipe, facts: dict[str, Any]) -> str:
+    """The terms that the weights were trained with: those of the stage that they are from."""
+    pixel = f"{recipe.pixel_weight:g} {recipe.pixel_loss}"
+    if facts.get("stage") == "pixel loss":
+        return f"{pixel}; no discriminator"
+    terms = [pixel] if recipe.pixel_weight else []
+    terms += [f"{recipe.perceptual_weight:g} perceptual"] if recipe.perceptual_weight else []
+    terms += (
+        [f"{recipe.adversarial_weight:g} adversarial ({recipe.adversarial})"] if recipe.adversarial_weight else []
+    )
+    return " + ".join(terms)
+
+
+def _trained_with(recipe: Recipe, setting: str) -> str:
+    value = getattr(recipe, setting)
+    return (
+        f" (in training: {' to '.join(f'{x:.4g}' for x in value) if isinstance(value, tuple) else f'{value:.4g}'})"
+    )
+
+
+def _measured(measured: Measured) -> list[str]:
+    """The heading, the protocol and the table of a measurement, the best method last."""
+    rows = sorted(measured["rows"], key=lambda row: row["psnr"])
+    extra = list(rows[-1]["extra"])
+    notes = [f"{row['method']}: {row['note']}." for row in rows if row["note"]]
+    return [
+        f"### {measured['data']}",
+        f"{measured['n_images']} images of {measured['sizes']} pixels ({measured['preparation']}). Channel "
+        f"{measured['channel']}, range [0, 1], {measured['crop_border']} pixels cropped at each border. Damage: "
+        f"`{measured['damage']}`.",
+        _table(
+            ("method", "kind", *SCORES, *extra),
+            [
+                (
+                    *(row["method"], row["kind"]),
+                    *(f"{row['psnr']:.2f}", f"{row['ssim']:.4f}", f"{row['mse']:.2e}"),
+                    *(f"{row['extra'][metric]:.4g}" for metric in extra),
+                )
+                for row in rows
+            ],
+        ),
+        *notes,
+    ]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(line)} |" for line in (head, *rows)]
+    return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
+
+
+def _megabytes(name: str) -> str:
+    return f"{model_path(name).stat().st_size / 1e6:.1f} MB"
+
+
+if __name__ == "__main__":
+    try:
+        parse(write_cards, sys.argv[1:], "python benchmarks/model_cards.py")
+    except UserError as error:
+        sys.exit(f"model_cards.py: {error}")
