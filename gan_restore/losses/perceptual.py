@@ -1,6 +1,7 @@
-"""The perceptual loss of SRGAN, on features of VGG19."""
+"""Perceptual losses: that of SRGAN, on features of VGG19, and a distance on features of EfficientNet-lite0."""
 
 from pathlib import Path
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +9,11 @@ from torch import Tensor, nn
 from torchvision.models import VGG19_Weights, vgg19
 
 from gan_restore.files import UserError
-from gan_restore.losses.weights import load_weights, weights_path
+from gan_restore.losses.weights import efficientnet_weights, load_weights, weights_path
+from gan_restore.networks.efficientnet import EfficientNetLite0Features
+
+Perceptual = Literal["vgg19", "efficientnet-lite0"]
+"""The network of the perceptual loss: see `PerceptualLoss` and `EfficientNetDistance`."""
 
 
 class PerceptualLoss(nn.Module):
@@ -70,3 +75,51 @@ class PerceptualLoss(nn.Module):
     def _features(self, images: Tensor) -> Tensor:
         """N x 3 x H x W in [0, 1] -> N x 512 x H/16 x W/16, rounded down."""
         return self.features((images - self.mean) / self.std)
+
+
+class EfficientNetDistance(nn.Module):
+    """How differently two images look to EfficientNet-lite0, a small classifier trained on ImageNet.
+
+    With phi_l(x, p) the features of image x at place p of layer l, scaled to length 1, it is
+
+        mean_l mean_p |phi_l(restored, p) - phi_l(clean, p)|^2
+
+    over four layers (see `EfficientNetLite0Features.RETURNED`): 0 for equal images, at most 4. This is the form of
+    LPIPS (Zhang et al. 2018, equation 1), with another network and without weights learned from human judgements,
+    so its values compare with each other only. The network is frozen.
+
+    Raises:
+        UserError: if the package of the weights is not installed.
+
+    Example:
+        >>> distance = EfficientNetDistance()  # doctest: +SKIP
+        >>> distance(torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64)).shape  # doctest: +SKIP
+        torch.Size([])
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = EfficientNetLite0Features()
+        # The file names its tensors otherwise, but lists them in the same order, the layers not needed here last.
+        names, weights = list(self.features.state_dict()), list(efficientnet_weights().values())
+        self.features.load_state_dict(dict(zip(names, weights, strict=False)))
+        self.requires_grad_(False).eval()
+
+    def forward(self, restored: Tensor, clean: Tensor) -> Tensor:
+        """The mean distance of a batch, a scalar tensor, for use as a loss; arguments as in `per_image`."""
+        return self.per_image(restored, clean).mean()
+
+    def per_image(self, restored: Tensor, clean: Tensor) -> Tensor:
+        """The distances of the images of a batch.
+
+        Args:
+            restored, clean: N x 3 x H x W in [0, 1]. The gradient reaches `restored` only.
+
+        Returns:
+            N values.
+        """
+        with torch.no_grad():
+            targets = self.features(clean)
+        pairs = zip(self.features(restored), targets, strict=True)
+        layers = [(F.normalize(a) - F.normalize(b)).square().sum(1).mean((1, 2)) for a, b in pairs]
+        return torch.stack(layers).mean(0)

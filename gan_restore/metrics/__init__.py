@@ -13,7 +13,7 @@ from gan_restore.metrics.fidelity import (
     ssim,
     texture_distance,
 )
-from gan_restore.metrics.perceptual import INCEPTION, Measurement, fid, lpips
+from gan_restore.metrics.perceptual import INCEPTION, Measurement, efficientnet_distance, fid, lpips
 
 __all__ = [
     "INCEPTION",
@@ -21,6 +21,7 @@ __all__ = [
     "NORMALISED_PSNR_CAP",
     "PSNR_CAP",
     "Measurement",
+    "efficientnet_distance",
     "estimated_mos",
     "fid",
     "lpips",

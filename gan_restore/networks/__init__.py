@@ -19,6 +19,7 @@ from gan_restore.networks.blocks import (
 )
 from gan_restore.networks.denoising_unet import DenoisingUNet
 from gan_restore.networks.discriminators import Classifier, DenoisingDiscriminator, LocalDiscriminator, PatchGAN
+from gan_restore.networks.efficientnet import EfficientNetLite0Features
 from gan_restore.networks.encoder_decoder import ResidualEncoderDecoder
 from gan_restore.networks.impulses import biharmonic_fill, impulse_mask, likely_impulses
 from gan_restore.networks.pix2pix_unet import Pix2PixUNet
@@ -30,6 +31,7 @@ __all__ = [
     "Classifier",
     "DenoisingDiscriminator",
     "DenoisingUNet",
+    "EfficientNetLite0Features",
     "LocalDiscriminator",
     "Norm",
     "PatchGAN",

@@ -14,6 +14,7 @@ from gan_restore.data.layouts import Split
 from gan_restore.degradations.base import Degradation
 from gan_restore.files import UserError
 from gan_restore.losses.adversarial import Adversarial
+from gan_restore.losses.perceptual import Perceptual
 from gan_restore.losses.pixel import Pixel
 from gan_restore.networks.blocks import Norm
 from gan_restore.networks.discriminators import LocalDiscriminator
@@ -90,7 +91,9 @@ class Recipe:
     pixel_weight: float = 1.0
     """Weight of the pixel loss, computed on images in [0, 1]."""
     perceptual_weight: float = 0.0
-    """Weight of the perceptual loss, a distance between features of the classifier VGG19; 0 loads no VGG19."""
+    """Weight of the perceptual loss, a distance between features of a classifier; 0 loads no classifier."""
+    perceptual_network: Perceptual = "vgg19"
+    """The classifier: vgg19, as published, or efficientnet-lite0, whose weights come as a package."""
     vgg_weights: str | None = local_path()
     """File of VGG19's weights; without it torchvision's, downloaded once."""
     adversarial: Adversarial = "bce"

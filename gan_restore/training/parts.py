@@ -11,7 +11,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gan_restore.files import UserError
 from gan_restore.inference.checkpoints import load_generator
-from gan_restore.losses.perceptual import PerceptualLoss
+from gan_restore.losses.perceptual import EfficientNetDistance, PerceptualLoss
 from gan_restore.recipes.base import Recipe
 
 
@@ -40,12 +40,14 @@ class Parts:
         self.generator, self.g_optimizer = fabric.setup(generator, self._adam(generator))
         self.discriminator: nn.Module | None = None
         self.d_optimizer: torch.optim.Optimizer | None = None
-        self.perceptual: PerceptualLoss | None = None
+        self.perceptual: nn.Module | None = None
         if recipe.adversarial_weight:
             discriminator = recipe.discriminator().to(memory_format=torch.channels_last)
             self.discriminator, self.d_optimizer = fabric.setup(discriminator, self._adam(discriminator))
         if recipe.perceptual_weight:
-            self.perceptual = PerceptualLoss(recipe.vgg_weights).to(fabric.device)
+            vgg19 = recipe.perceptual_network == "vgg19"
+            network = PerceptualLoss(recipe.vgg_weights) if vgg19 else EfficientNetDistance()
+            self.perceptual = network.to(fabric.device)
         average = get_ema_multi_avg_fn(recipe.ema)
         self.ema = AveragedModel(generator, multi_avg_fn=average) if recipe.ema else None
 
