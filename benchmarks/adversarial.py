@@ -9,6 +9,7 @@ bsd400/, cbsd68/ and faces/ (with train/ and val/). A run that is finished is on
 is resumed.
 """
 
+import dataclasses
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -143,7 +144,7 @@ def measured(
 ) -> tuple[list[dict[str, Any]], Sequence[Pair]]:
     """A row for the degraded input and each run: PSNR and SSIM, and two distances that do not compare pixels."""
     recipe = task.recipe_of(data, 0)
-    tested = task.recipe_of(data, 0, data=str((data / task.tested_on).resolve()))
+    tested = dataclasses.replace(recipe, data=str((data / task.tested_on).resolve()))
     pairs = Pairs(tested.images(task.split), recipe)
     rows = []
     for method, run_folder in {"degraded input": None, **runs}.items():
@@ -168,7 +169,10 @@ def mean(values: Sequence[float]) -> float:
 
 def as_table(rows: list[dict[str, Any]]) -> str:
     """The rows as a Markdown table."""
-    lines = ["| method | PSNR (dB) | SSIM | EfficientNet-lite0 distance | texture distance |", "|---|---|---|---|---|"]
+    lines = [
+        "| method | PSNR (dB) | SSIM | EfficientNet-lite0 distance | texture distance |",
+        "|---|---|---|---|---|",
+    ]
     for row in rows:
         lines.append(
             f"| {row['method']} | {row['psnr']:.2f} | {row['ssim']:.4f} | {row['efficientnet_distance']:.4f} | "

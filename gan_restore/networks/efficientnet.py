@@ -14,6 +14,7 @@ class EfficientNetLite0Features(nn.Module):
     is EfficientNet (Tan and Le 2019) with ReLU6 and without squeeze-and-excitation.
 
     Example:
+        >>> import torch
         >>> [tuple(part.shape[1:]) for part in EfficientNetLite0Features()(torch.rand(1, 3, 64, 64))]
         [(32, 32, 32), (24, 16, 16), (40, 8, 8), (112, 4, 4)]
     """

@@ -59,7 +59,7 @@ class Recipe:
     data: str | None = local_path()
     """Folder, csv or zip of clean images; without it (at smoke only) the photos inside scikit-image."""
     start_from: str | None = local_path()
-    """Checkpoint or run folder whose weights the generator starts from, as it would after a first stage."""
+    """Checkpoint, run folder or model whose weights the generator starts from, as it would after a first stage."""
     seed: int = 0
     """Seed of all random numbers; the same seed gives the same run."""
     image_size: int = 128

@@ -24,6 +24,7 @@ from gan_restore.files import UserError, write_csv
 from gan_restore.images import enlarge_to, to_tensor
 from gan_restore.inference.checkpoints import BEST, LAST, METRICS, PRETRAINED, save_generator, save_state
 from gan_restore.inference.devices import Compute
+from gan_restore.inference.models import model_names
 from gan_restore.recipes.base import Recipe
 from gan_restore.training import run_folder
 from gan_restore.training.parts import Parts
@@ -74,6 +75,8 @@ def train(
         raise UserError("--resume continues a run and --overwrite starts again; choose one of them")
     if paths := recipe.local_paths():  # absolute, so that the run can be evaluated from any folder
         absolute: dict[str, Any] = {name: str(Path(path).resolve()) for name, path in paths.items()}
+        if recipe.start_from in model_names() and not Path(recipe.start_from).exists():  # a name, not a path
+            absolute["start_from"] = recipe.start_from
         recipe = dataclasses.replace(recipe, **absolute)
     out, compute = Path(out), compute or Compute()
     fabric = compute.fabric()

@@ -65,7 +65,7 @@ class Parts:
         """Load the weights of a checkpoint into the generator and its average.
 
         Args:
-            path: a checkpoint or a run folder.
+            path: a checkpoint, a run folder, or the name of a model.
 
         Returns:
             The file's name and the step after which it was saved, for the facts of the new checkpoints.

@@ -8,6 +8,7 @@ from support import same_weights, tiny
 
 from gan_restore import training
 from gan_restore.files import UserError, read_csv
+from gan_restore.inference import models
 from gan_restore.inference.checkpoints import load_facts, load_generator, load_state
 from gan_restore.inference.devices import Compute
 from gan_restore.recipes.base import Recipe
@@ -22,7 +23,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return training.train(tiny("srgan", **PIXEL_LOSS), tmp_path_factory.mktemp("start") / "first")
 
 
-def second(start: Path, **changes: object) -> Recipe:
+def second(start: Path | str, **changes: object) -> Recipe:
     options = {"pretrain_epochs": 0, "epochs": 2, "adversarial_weight": 0.1, "start_from": str(start)}
     return tiny("srgan", **options | changes)
 
@@ -61,6 +62,14 @@ def test_a_resumed_run_needs_no_start_any_more(start: Path, tmp_path: Path, monk
     run = training.train(second(file), tmp_path / "run", resume=True)
     assert same_weights(run / "best.safetensors", whole / "best.safetensors")
     assert load_facts(run / "best.safetensors")["started_from"]["file"] == "start.safetensors"
+
+
+def test_a_run_starts_from_a_model_by_its_name(start: Path, tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "x2.safetensors").write_bytes((start / "best.safetensors").read_bytes())
+    monkeypatch.setattr(models, "MODELS", tmp_path)
+    run = training.train(second("x2", epochs=1), tmp_path / "run")
+    assert load_facts(run / "best.safetensors")["started_from"]["file"] == "x2"
+    training.train(second("x2", epochs=1), run, resume=True)
 
 
 def interrupt_after(step: int):
