@@ -29,6 +29,8 @@ class Text(NamedTuple):
 
     use: str
     limits: tuple[str, ...]
+    adversarial: str = ""
+    """What the adversarial loss adds, where it was used: only what was measured or can be seen."""
 
 
 _ENLARGED = (
@@ -88,6 +90,7 @@ TEXTS = {
             "measurements, evidence or medical images; use `x4`.",
             *_ENLARGED,
         ),
+        "Texture, at the cost of PSNR: [x4 and x4-gan side by side](../models.md#what-the-adversarial-loss-adds).",
     ),
 }
 
@@ -186,7 +189,9 @@ def card_page(name: str) -> str:
         raise UserError(f"model '{name}' has no text; add one to TEXTS in {Path(__file__).name}")
     generator, recipe, facts = load_generator(name)
     card: Card = facts["card"]
-    text = TEXTS[name]
+    text, adversarial = TEXTS[name], facts["stage"] == "adversarial"
+    if adversarial and not text.adversarial:
+        raise UserError(f"model '{name}' was trained with an adversarial loss; say in TEXTS what that adds")
     weights = sum(value.numel() for value in generator.parameters()) / 1e6
     sections = [
         f"# {name}",
@@ -200,6 +205,7 @@ def card_page(name: str) -> str:
         "\n".join(f"- {limit}" for limit in text.limits),
         f"![Failures: input, output, and the clean photo]({name}-limits.jpg)",
         "Damage that it cannot remove, and photos that it was not made for.",
+        *(("## What the adversarial loss adds", text.adversarial) if adversarial else ()),
         "## Training",
         _table(
             ("", ""), [*_training(recipe, facts, card), ("file", f"{_megabytes(name)}, {weights:.2f} M weights")]
@@ -251,13 +257,12 @@ def _training(recipe: Recipe, facts: dict[str, Any], card: Card) -> list[tuple[s
     ]
     others = f" with other values for {', '.join(changes)}" if changes else ""
     data = "; ".join(f"{x['data']}, {x['images']:,} images, {x['licence']}" for x in card["trained_on"])
-    kept = f"; the weights are those after step {facts['step']:,} of {facts['steps']:,}" if "step" in facts else ""
     versions = ", ".join(f"{name} {version}" for name, version in card["versions"].items())
     return [
         ("recipe", f"`{recipe.name}`, scale `small`{others}"),
         ("loss", _loss(recipe, facts)),
         ("data and its terms", data),
-        ("steps", f"{card['steps']:,} in {card['minutes']:,.0f} minutes{kept}"),
+        ("steps", f"{card['steps']:,} in {card['minutes']:,.0f} minutes; the weights after step {facts['step']:,}"),
         ("computed on", f"{card['device']}, {card['precision']}, seed {recipe.seed}"),
         ("versions", versions),
         ("commit", card["commit"] or "not known"),
@@ -265,16 +270,15 @@ def _training(recipe: Recipe, facts: dict[str, Any], card: Card) -> list[tuple[s
 
 
 def _loss(recipe: Recipe, facts: dict[str, Any]) -> str:
-    """The terms that the weights were trained with: those of the stage that they are from."""
+    """The terms that the weights were trained with, which depend on the stage that they are from."""
     pixel = f"{recipe.pixel_weight:g} {recipe.pixel_loss}"
-    if facts.get("stage") == "pixel loss":
+    if facts["stage"] == "pixel loss":
         return f"{pixel}; no discriminator"
-    terms = [pixel] if recipe.pixel_weight else []
-    terms += [f"{recipe.perceptual_weight:g} perceptual"] if recipe.perceptual_weight else []
-    terms += (
-        [f"{recipe.adversarial_weight:g} adversarial ({recipe.adversarial})"] if recipe.adversarial_weight else []
-    )
-    return " + ".join(terms)
+    others = {
+        "perceptual": recipe.perceptual_weight,
+        f"adversarial ({recipe.adversarial})": recipe.adversarial_weight,
+    }
+    return " + ".join([pixel, *(f"{weight:g} {term}" for term, weight in others.items() if weight)])
 
 
 def _trained_with(recipe: Recipe, setting: str) -> str:

@@ -144,9 +144,13 @@ CARD: Card = {
 """The card of a model that does not exist."""
 
 
-def save_model(name: str = "scratches", recipe: Recipe | None = None, **changes: Any) -> nn.Module:
+def save_model(
+    name: str = "scratches", recipe: Recipe | None = None, stage: str = "pixel loss", **changes: Any
+) -> nn.Module:
     """Write a model with random weights into the folder of the models and return its generator."""
     recipe = recipe or tiny("pix2pix")
     generator = recipe.generator().eval().half()
-    save_generator(models.MODELS / f"{name}.safetensors", generator, recipe, card=CARD | changes)
+    save_generator(
+        models.MODELS / f"{name}.safetensors", generator, recipe, step=2700, stage=stage, card=CARD | changes
+    )
     return generator.float()

@@ -29,9 +29,9 @@ def test_a_page_states_what_the_file_holds() -> None:
         "identity of a person may change",
         "--model face --out DIR",
         "| recipe | `pix2pix`, scale `small` with other values for `image_size` 32, `batch_size` 4,",
-        "| loss | 100 l1 + 0.1 adversarial (bce) |",
+        "| loss | 100 l1; no discriminator |",
         "| data and its terms | faces, 1,500 images, no terms known |",
-        "| steps | 2,712 in 19 minutes |",
+        "| steps | 2,712 in 19 minutes; the weights after step 2,700 |",
         "| computed on | CPU, 1 threads, bf16-mixed, seed 3 |",
         "| commit | 0123456789012345678901234567890123456789 |",
         "| true mask | oracle | 40.00 | 0.5000 | 1.00e-02 |",
@@ -47,10 +47,15 @@ def test_a_page_states_what_the_file_holds() -> None:
 
 
 @pytest.mark.usefixtures("models_folder")
-def test_the_loss_is_that_of_the_stage_of_the_weights() -> None:
-    recipe = tiny("srgan", "small")
-    assert model_cards._loss(recipe, {"stage": "pixel loss"}) == "1 l1; no discriminator"
-    assert model_cards._loss(recipe, {"stage": "adversarial"}) == "1 l1 + 0.001 adversarial (bce)"
+def test_a_card_says_what_the_adversarial_loss_adds() -> None:
+    save_model("x4-gan", tiny("srgan", "small", enlarge=4), "adversarial")
+    text = model_cards.card_page("x4-gan")
+    assert "| loss | 1 l1 + 0.001 adversarial (bce) |" in text and "Texture, at the cost of PSNR" in text
+    save_model("x4", tiny("srgan", "small", enlarge=4), "adversarial")
+    with pytest.raises(
+        UserError, match="model 'x4' was trained with an adversarial loss; say in TEXTS what that adds"
+    ):
+        model_cards.card_page("x4")
 
 
 @pytest.mark.usefixtures("models_folder")
