@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tyro
-from results import fast_precision
+from precision import fast_precision
 from torch import Tensor
 
 from gan_restore import figures, training

@@ -221,7 +221,7 @@ def card_page(name: str) -> str:
         sections += [
             "### Undamaged photos",
             "PSNR of the model's output against its input, which has no damage: how much it changes what it should "
-            "leave alone.",
+            "leave alone." + " The output was shrunk to the size of the input first." * (recipe.factor > 1),
             _table(
                 ("images", "PSNR (dB)"),
                 [(f"{kept['n_images']}, {kept['data']}", f"{kept['psnr']:.2f}") for kept in card["undamaged"]],

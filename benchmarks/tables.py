@@ -2,7 +2,6 @@
 
     python benchmarks/tables.py                        # write the tables again
     python benchmarks/tables.py runs/course/smoke      # copy the results of a course first
-    python benchmarks/tables.py runs/results/cpu       # copy those of benchmarks/results.py first
 
 In a text, `<!-- table: FILE -->` and `<!-- end -->` mark the place of a table; the text between them is replaced.
 Three forms exist:
@@ -10,6 +9,8 @@ Three forms exist:
 - `table: FILE` has one line for each recipe;
 - `table: FILE RECIPE` has one line for each method;
 - `table: FILE RECIPE WORDS` has them for the test images whose name contains WORDS, if there are several sets.
+
+The forms of docs/results/models.json are those of `model_tables`.
 
 `<!-- minutes: FILE -->` marks the place of the minutes that a course took. A test fails if a text differs from what
 this command writes.
@@ -21,6 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import model_tables
 import tyro
 
 from gan_restore.cli.arguments import parse
@@ -29,7 +31,9 @@ from gan_restore.files import UserError, read_json, write_json
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "docs" / "results"
 TEXTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-MARK = re.compile(r"(<!-- (table|minutes): ([^>]*?) -->)(.*?)(<!-- end -->)", re.DOTALL)
+MARK = re.compile(
+    r"(<!-- (table|minutes|undamaged|everywhere|robustness|seeds): ([^>]*?) -->)(.*?)(<!-- end -->)", re.DOTALL
+)
 
 Row = dict[str, Any]
 Results = dict[str, Any]
@@ -79,7 +83,12 @@ def fill(text: str) -> str:
         results = read_json(RESULTS / f"{name}.json")
         if what == "minutes":
             return f"{opening}{minutes(results['steps']):.0f}{closing}"
-        table = one_recipe(results, *rest) if rest else overview(results)
+        if what in model_tables.FORMS:
+            table = model_tables.FORMS[what](results, *rest)
+        elif "models" in results:
+            table = model_tables.one_model(results, *rest) if rest else model_tables.overview(results)
+        else:
+            table = one_recipe(results, *rest) if rest else overview(results)
         return f"{opening}\n\n{table}\n\n{closing}"
 
     return MARK.sub(replace, text)

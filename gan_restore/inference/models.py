@@ -55,7 +55,8 @@ class Undamaged(TypedDict):
     data: str
     n_images: int
     psnr: float
-    """Mean PSNR in dB of the model's output against its undamaged input."""
+    """Mean PSNR in dB of the model's output against its undamaged input. Super-resolution's output is shrunk to the
+    size of its input first, by its recipe's own downsampling."""
 
 
 class Sweep(TypedDict):
@@ -85,7 +86,6 @@ class Card(TypedDict):
     measured: list[Measured]
     """Tables on images that the model was neither trained nor tuned on; the first stands for the model in lists."""
     undamaged: list[Undamaged]
-    """Empty for super-resolution, whose output has another size than its input."""
     robustness: list[Sweep]
 
 

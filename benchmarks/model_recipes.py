@@ -1,0 +1,198 @@
+"""The models that benchmarks/train_models.py trains: recipe, training data, test sets, and what each must reach."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from model_data import TrainingSet
+from torch import Tensor
+
+from gan_restore.data.layouts import Split
+from gan_restore.losses.perceptual import EfficientNetDistance
+from gan_restore.metrics.fidelity import texture_distance
+from gan_restore.recipes.base import Recipe
+from gan_restore.recipes.names import get as get_recipe
+
+Size = Literal["cpu", "small"]
+
+TEST_SETS: dict[str, tuple[str, Split]] = {
+    "cbsd68": ("cbsd68", "all"),
+    "set5": ("set5", "all"),
+    "faces/val": ("faces/val", "all"),
+    "fer2013.zip (PrivateTest)": ("fer2013.zip", "test"),
+}
+"""Name in tables -> path below DATA, and its split. None of these images trains a model or chooses its epoch."""
+FER2013 = "fer2013.zip (PrivateTest)"
+
+
+@cache
+def _efficientnet() -> EfficientNetDistance:
+    return EfficientNetDistance()
+
+
+METRICS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "texture distance": texture_distance,
+    "EfficientNet-lite0 distance": lambda restored, clean: _efficientnet().per_image(restored, clean),
+}
+"""Further metrics (restored, clean) -> N values, for models that are not judged by PSNR alone."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A test set, the damage on it, and what the model must reach there."""
+
+    data: str
+    """A key of `TEST_SETS`."""
+    changes: dict[str, Any] = field(default_factory=dict)
+    """Fields of the recipe that differ from training, such as a fixed strength of the damage."""
+    gain: float | None = None
+    """The least gain over the strongest classical method in dB."""
+    psnr: float | None = None
+    """The least PSNR in dB."""
+
+    @property
+    def label(self) -> str:
+        """The test set and the changed fields."""
+        return ", ".join([self.data, *(f"{name} {value}" for name, value in self.changes.items())])
+
+
+@dataclass(frozen=True)
+class Model:
+    """How a model is trained, and what it is measured on."""
+
+    recipe: str
+    purpose: str
+    """What it restores, in one line."""
+    trained_on: TrainingSet
+    """A set of `model_data.prepare`."""
+    targets: tuple[Target, ...]
+    """The first stands for the model in lists, and its images are those of the robustness sweep."""
+    changes: dict[str, Any] = field(default_factory=dict)
+    """Fields that differ from the recipe's scale `small`, at both sizes."""
+    cpu: dict[str, Any] = field(default_factory=dict)
+    """Further fields that differ at the size cpu, for hours on one core."""
+    small: dict[str, Any] = field(default_factory=dict)
+    """Further fields that differ at the size small, for a GPU."""
+    start_from: str = ""
+    """Another model, whose weights training begins with."""
+    undamaged: float = 40.0
+    """The least PSNR in dB of the output against the input on undamaged images."""
+    perceptual: bool = False
+    """Whether the tables have the scores of `METRICS`, too."""
+    part_of_package: bool = True
+    """Whether the weights are published, or only the measurements."""
+
+    def recipe_at(self, size: Size, data: Path, seed: int = 0, start_from: Path | None = None) -> Recipe:
+        """The recipe at a size, trained on the images in `data`.
+
+        Raises:
+            UserError: if the recipe lacks a field or does not allow its value.
+        """
+        changes = self.changes | (self.cpu if size == "cpu" else self.small)
+        paths = {"data": str(data.resolve())} | ({"start_from": str(start_from.resolve())} if start_from else {})
+        return get_recipe(self.recipe, "small", seed=seed, **changes, **paths)
+
+
+_ONE_CORE = {"width": 32, "batch_size": 8, "val_images": 0}
+_ENLARGE = {"upsample": "resize", "enlarge": 4}
+
+MODELS: dict[str, Model] = {
+    "salt-pepper": Model(
+        "unet-denoiser",
+        "photos with salt-and-pepper noise of any density from 1 to 40 %",
+        "photos",
+        (
+            Target("cbsd68", {"density": 0.06}, gain=0.8),
+            Target("cbsd68", {"density": 0.25}, gain=1.5),
+            Target("cbsd68", {"density": 0.4}, gain=1.5),
+            Target(FER2013, {"density": 0.06, "image_size": 128}),  # FER2013's faces are enlarged to image_size
+        ),
+        changes={
+            "density": (0.01, 0.4), "pixel_loss": "l1", "unshuffle": 1, "depth": 3, "augment": "dihedral",
+        },
+        cpu={**_ONE_CORE, "image_size": 96, "crops_per_image": 17, "epochs": 10, "learning_rate": 1e-3},
+        small={"crops_per_image": 20},
+        undamaged=60.0,
+    ),
+    "scratches": Model(
+        "pix2pix",
+        "scratched, stained, torn and faded photos and portraits, in colour, gray or sepia",
+        "prints",
+        (Target("cbsd68", gain=4.5), Target("faces/val", gain=4.5)),
+        changes={"damage": "print", "toned": 0.5, "square": 0, "augment": "dihedral", "adversarial_weight": 0.0},
+        cpu={
+            **_ONE_CORE, "image_size": 128, "levels": 5, "crops_per_image": 10, "epochs": 12, "learning_rate": 7e-4,
+        },
+        small={"image_size": 128, "crops_per_image": 20, "width": 32, "levels": 5},
+    ),
+    "photo": Model(
+        "resnet-gan",
+        "soft, noisy photos with JPEG artefacts",
+        "photos",
+        (Target("cbsd68", gain=0.6),),
+        cpu={
+            **_ONE_CORE, "blocks": 4, "discriminator_width": 32, "image_size": 96, "crops_per_image": 16,
+            "epochs": 6, "learning_rate": 1e-3,
+        },
+        small={"width": 32},
+    ),
+    "face": Model(
+        "face-cgan",
+        "low-quality faces, with unknown blur, noise, low resolution and JPEG artefacts",
+        "faces",
+        (Target("faces/val", gain=1.5),),
+        cpu={
+            **_ONE_CORE, "blocks": 4, "discriminator_width": 16, "image_size": 96, "crops_per_image": 2,
+            "epochs": 12, "learning_rate": 7e-4, "ema": 0.99,
+        },
+        small={"width": 32},
+    ),
+    "x2": Model(
+        "srgan",
+        "photos to be enlarged twice",
+        "photos",
+        (Target("set5", psnr=37.6), Target("cbsd68")),
+        changes={"adversarial_weight": 0.0},
+        cpu={
+            **_ONE_CORE, "blocks": 10, "crops_per_image": 43, "epochs": 8, "pretrain_epochs": 8,
+            "learning_rate": 7e-4,
+        },
+    ),
+    "x4": Model(
+        "srgan",
+        "photos to be enlarged four times, close to the original",
+        "photos",
+        (Target("set5", psnr=31.3), Target("cbsd68")),
+        changes={**_ENLARGE, "adversarial_weight": 0.0, "image_size": 128},
+        cpu={
+            **_ONE_CORE, "blocks": 10, "crops_per_image": 31, "epochs": 10, "pretrain_epochs": 10,
+            "learning_rate": 7e-4,
+        },
+        perceptual=True,
+    ),
+    "x4-gan": Model(
+        "srgan",
+        "photos to be enlarged four times, with sharp textures",
+        "photos",
+        (Target("set5"), Target("cbsd68")),
+        changes={**_ENLARGE, "image_size": 128, "pretrain_epochs": 0},
+        cpu={**_ONE_CORE, "blocks": 10, "crops_per_image": 31, "epochs": 2, "learning_rate": 2e-4},
+        small={"epochs": 2},
+        start_from="x4",
+        perceptual=True,
+    ),
+    "fer2013": Model(
+        "unet-denoiser",
+        "FER2013's faces with salt-and-pepper noise, as in the publication",
+        "fer2013",
+        (Target(FER2013),),
+        undamaged=60.0,
+        part_of_package=False,
+    ),
+}  # fmt: skip
+"""Models by name. A model comes after the one that it starts from."""
+
+CHEAPEST = "face"
+"""The model whose training takes the shortest time; `--seeds` trains it with several seeds."""

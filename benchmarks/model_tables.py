@@ -1,0 +1,156 @@
+"""The tables of docs/results/models.json, which train_models.py writes; `tables.py` puts them into the texts.
+
+- `table: models` has one line for each model and test set;
+- `table: models NAME` has every method of one model, and `table: models NAME WORDS` only those for the test images
+  whose name contains WORDS;
+- `undamaged: models` says how well each model leaves undamaged images as they are;
+- `everywhere: models` has all models on all test sets;
+- `robustness: models NAME` is the robustness sweep of one model;
+- `seeds: models` has one model trained with several seeds.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from model_recipes import MODELS
+
+from gan_restore.files import UserError
+from gan_restore.inference.models import Measured, best_score, gain
+
+Results = dict[str, Any]
+Entry = dict[str, Any]
+
+
+def overview(results: Results) -> str:
+    """One line for each model and test set: PSNR of input, strongest classical method and model; its target."""
+    lines = []
+    for name, entry in _models(results):
+        for measured, target in zip(entry["card"]["measured"], entry["targets"], strict=True):
+            before, classical, own = (best_score(measured, kind) for kind in ("input", "classical", "learned"))
+            lines.append(
+                [
+                    f"`{name}`",
+                    f"{measured['n_images']}, {measured['data']}",
+                    f"`{measured['damage'].rsplit(', seed ', 1)[0]}`",
+                    f"{before['psnr']:.2f}",
+                    f"{classical['psnr']:.2f} ({classical['method']})",
+                    f"{own['psnr']:.2f}",
+                    f"{gain(measured):+.2f}",
+                    _judged(gain(measured), target["gain"], "+g") or _judged(own["psnr"], target["psnr"]),
+                ]
+            )
+    header = ["model", "test images", "damage", "input", "strongest classical method", "model", "gain", "target"]
+    trained: dict[str, list[str]] = {}
+    for name, entry in _models(results):
+        trained.setdefault(_how_trained(entry), []).append(f"`{name}`")
+    notes = [f"- {', '.join(names)}: {how}" for how, names in trained.items()]
+    return "\n".join([*_table(header, lines), "", *notes])
+
+
+def one_model(results: Results, name: str, data: str = "") -> str:
+    """How a model was trained, and every method on its test sets, the best last."""
+    entry = _entry(results, name)
+    card = entry["card"]
+    images = ", ".join(f"{part['images']:,} images of {part['data']}" for part in card["trained_on"])
+    changes = ", ".join(f"`{field}` {value}" for field, value in entry["changes"].items())
+    lines = [
+        f"Recipe `{entry['recipe']}`, trained on {images}: {card['steps']:,} steps in {card['minutes']:.0f} "
+        f"minutes, scale `small`{changes and f' with other values for {changes}'}. {_how_trained(entry)}"
+    ]
+    for measured in card["measured"]:
+        if data in measured["data"]:
+            lines += ["", *_methods(measured)]
+    return "\n".join(lines)
+
+
+def undamaged(results: Results) -> str:
+    """PSNR of each model's output against its input on undamaged images."""
+    lines = [
+        [f"`{name}`", f"{images['n_images']}, {images['data']}", f"{images['psnr']:.2f}", judged]
+        for name, entry in _models(results)
+        for images in entry["card"]["undamaged"]
+        for judged in [_judged(images["psnr"], entry["least_undamaged"])]
+    ]
+    return "\n".join(_table(["model", "undamaged images", "PSNR of the output against the input", "target"], lines))
+
+
+def everywhere(results: Results) -> str:
+    """All models on all test sets, each with the damage that it was trained on: PSNR of input and model."""
+    found = {name: {images["data"]: images for images in entry["everywhere"]} for name, entry in _models(results)}
+    sets = {data: images["n_images"] for by_data in found.values() for data, images in by_data.items()}
+    lines = [
+        [f"`{name}`", *(f"{by_data[data]['input']:.2f} → {by_data[data]['model']:.2f}" for data in sets)]
+        for name, by_data in found.items()
+    ]
+    return "\n".join(_table(["model", *(f"{count}, {data}" for data, count in sets.items())], lines))
+
+
+def robustness(results: Results, name: str) -> str:
+    """The robustness sweep of one model: one line for each method, the model last."""
+    lines = []
+    for sweep in _entry(results, name)["card"]["robustness"]:
+        header = ["method", *(f"`{sweep['setting']}` {value:g}" for value in sweep["values"])]
+        methods = [[method, *(f"{psnr:.2f}" for psnr in own)] for method, own in sweep["psnr"].items()]
+        lines += [*_table(header, methods), "", f"PSNR on {sweep['n_images']} images of {sweep['data']}."]
+    return "\n".join(lines)
+
+
+def seeds(results: Results) -> str:
+    """One model trained with several seeds, on the same damaged images."""
+    found = results["seeds"]
+    lines = [[str(run["seed"]), *(f"{psnr:.2f}" for psnr in run["psnr"])] for run in found["runs"]]
+    by_target = zip(*(run["psnr"] for run in found["runs"]), strict=True)
+    lines.append(["largest difference", *(f"{max(psnr) - min(psnr):.2f}" for psnr in by_target)])
+    return "\n".join(_table([f"seed of `{found['model']}`", *found["targets"]], lines))
+
+
+FORMS = {"undamaged": undamaged, "everywhere": everywhere, "robustness": robustness, "seeds": seeds}
+
+
+def _models(results: Results) -> Iterator[tuple[str, Entry]]:
+    return ((name, results["models"][name]) for name in MODELS if name in results["models"])
+
+
+def _entry(results: Results, name: str) -> Entry:
+    if name not in results["models"]:
+        raise UserError(f"no results of '{name}'; there are {', '.join(results['models'])}")
+    return results["models"][name]
+
+
+def _methods(measured: Measured) -> list[str]:
+    extra = list(measured["rows"][0]["extra"])
+    lines = [
+        [
+            *(row["method"], row["kind"], f"{row['psnr']:.2f}", f"{row['ssim']:.4f}", f"{row['mse']:.2e}"),
+            *(f"{row['extra'][name]:.4g}" for name in extra),
+        ]
+        for row in sorted(measured["rows"], key=lambda row: row["psnr"])
+    ]
+    notes = [f"- {row['method']}: {row['note']}." for row in measured["rows"] if row["note"]]
+    return [
+        f"{measured['n_images']} images of {measured['data']}, {measured['sizes']} pixels. "
+        f"Channel {measured['channel']}, {measured['crop_border']} pixels cropped at each border. "
+        f"Damage: `{measured['damage']}`. Clean images: {measured['preparation']}.",
+        "",
+        *_table(["method", "kind", "PSNR (dB)", "SSIM", "MSE", *extra], lines),
+        *(["", *notes] if notes else []),
+    ]
+
+
+def _judged(value: float, least: float | None, spec: str = "g") -> str:
+    return "" if least is None else f"{least:{spec}} dB: {'reached' if value >= least else 'missed'}"
+
+
+def _how_trained(entry: Entry) -> str:
+    card = entry["card"]
+    versions = ", ".join(f"{name} {version}" for name, version in card["versions"].items())
+    commits = [commit[:7] for commit in (card["commit"] or "unknown").split(", then ")]
+    return (
+        f"Size `{entry['size']}`, trained on {card['device']}, {card['precision']}, seed {entry['seed']}, "
+        f"{versions}, commit {', then '.join(commits)}."
+    )
+
+
+def _table(header: Iterable[str], lines: Iterable[Iterable[str]]) -> list[str]:
+    header = list(header)
+    return ["| " + " | ".join(cells) + " |" for cells in [header, ["---"] * len(header), *lines]]

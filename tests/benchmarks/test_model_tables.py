@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import pytest
+import tables
+from support import CARD
+
+from gan_restore.files import UserError, write_json
+
+ENTRY = {
+    "card": CARD,
+    "recipe": "pix2pix",
+    "size": "cpu",
+    "seed": 0,
+    "changes": {"width": 32},
+    "targets": [{"gain": 4.5, "psnr": None}],
+    "least_undamaged": 40.0,
+    "everywhere": [
+        {"data": data, "n_images": 5, "damage": "Scratches()", "preparation": "", "input": 22.0, "model": 35.25}
+        for data in ("cbsd68", "set5")
+    ],
+}
+SEEDS = {
+    "model": "face",
+    "targets": ["faces/val"],
+    "runs": [{"seed": 0, "psnr": [31.5]}, {"seed": 1, "psnr": [31.75]}],
+}
+
+
+@pytest.fixture(autouse=True)
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    x2 = ENTRY | {"targets": [{"gain": None, "psnr": 37.6}], "least_undamaged": 60.0}
+    monkeypatch.setattr(tables, "RESULTS", tmp_path)
+    write_json(tmp_path / "models.json", {"models": {"x2": x2, "scratches": ENTRY}, "seeds": SEEDS})
+
+
+def filled(mark: str) -> list[str]:
+    return tables.fill(f"<!-- {mark} -->old<!-- end -->").splitlines()[2:-2]
+
+
+def test_overview_of_models_has_gain_and_target_in_the_order_of_the_models() -> None:
+    lines = filled("table: models")
+    assert lines[2:4] == [
+        "| `scratches` | 68, cbsd68 (all) | `Scratches()` | 22.00 | 31.00 (inpainting) | 35.25 | +4.25 "
+        "| +4.5 dB: missed |",
+        "| `x2` | 68, cbsd68 (all) | `Scratches()` | 22.00 | 31.00 (inpainting) | 35.25 | +4.25 "
+        "| 37.6 dB: missed |",
+    ]
+    assert lines[5].startswith("- `scratches`, `x2`: Size `cpu`, trained on CPU, 1 threads, bf16-mixed, seed 0, ")
+    assert lines[5].endswith("commit 0123456.")
+
+
+def test_table_of_one_model_has_every_method_the_best_last() -> None:
+    lines = filled("table: models scratches")
+    assert "2,712 steps in 19 minutes, scale `small` with other values for `width` 32" in lines[0]
+    assert lines[-1].startswith("| true mask | oracle | 40.00 |") and lines[-5].startswith("| degraded input |")
+    assert "| degraded input |" not in "".join(filled("table: models scratches set5"))
+
+
+def test_undamaged_images_all_test_sets_robustness_and_seeds() -> None:
+    assert "| `x2` | 68, cbsd68 (all) | 41.50 | 60 dB: missed |" in filled("undamaged: models")
+    assert filled("everywhere: models")[0] == "| model | 5, cbsd68 | 5, set5 |"
+    assert "| `scratches` | 22.00 → 35.25 | 22.00 → 35.25 |" in filled("everywhere: models")
+    sweep = CARD["robustness"][0]
+    lines = filled("robustness: models x2")
+    assert lines[0].startswith(f"| method | `{sweep['setting']}` {sweep['values'][0]:g} |")
+    assert len(lines) == 2 + len(sweep["psnr"]) + 2
+    assert filled("seeds: models")[2:] == ["| 0 | 31.50 |", "| 1 | 31.75 |", "| largest difference | 0.25 |"]
+
+
+def test_a_model_without_results_is_refused() -> None:
+    with pytest.raises(UserError, match="no results of 'x4'; there are x2, scratches"):
+        tables.fill("<!-- table: models x4 --><!-- end -->")
