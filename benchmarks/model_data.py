@@ -14,7 +14,7 @@ from gan_restore.files import UserError, writing
 from gan_restore.images import decode, list_images, to_tensor, write
 from gan_restore.inference.models import TrainedOn
 
-TrainingSet = Literal["photos", "faces", "prints", "fer2013"]
+TrainingSet = Literal["photos", "faces", "prints", "portraits", "fer2013"]
 
 LICENCES = {
     "bsd400": "research use",
@@ -34,6 +34,7 @@ def prepare(name: TrainingSet, data: Path, out: Path) -> Path:
       artefacts, as PNG. Sorted by name, every 32nd is in the validation split: 15 of 480.
     - faces: those of faces/train. Every 50th is in the validation split: 30 of 1,500.
     - prints: the photos, every third face, and half of the faces' validation split.
+    - portraits: the photos, and all faces. Networks that saw gray faces only spoil colours.
     - fer2013: its zip, which has splits of its own.
 
     Args:
@@ -49,9 +50,9 @@ def prepare(name: TrainingSet, data: Path, out: Path) -> Path:
     """
     if name == "fer2013":
         return data / "fer2013.zip"
-    if name == "prints":
-        photos = prepare("photos", data, out)
-        files = {path.relative_to(photos): path for path in list_images(photos)} | _faces_of_prints(data)
+    if name in ("prints", "portraits"):
+        photos, faces = prepare("photos", data, out), _faces_of_prints(data) if name == "prints" else _faces(data)
+        files = {path.relative_to(photos): path for path in list_images(photos)} | faces
     else:
         files = _photos(data) if name == "photos" else _faces(data)
     if not any(file.parent.name == "val" for file in files):

@@ -129,25 +129,27 @@ MODELS: dict[str, Model] = {
     ),
     "photo": Model(
         "resnet-gan",
-        "soft, noisy photos with JPEG artefacts",
+        "soft, noisy photos with JPEG artefacts, of a range of strengths",
         "photos",
-        (Target("cbsd68", gain=0.6),),
-        cpu={
-            **_ONE_CORE, "blocks": 4, "discriminator_width": 32, "image_size": 96, "crops_per_image": 16,
-            "epochs": 6, "learning_rate": 1e-3,
+        (Target("cbsd68", {"blur_sigma": 0.8, "noise_sigma": 15 / 255, "jpeg_quality": 60}, gain=0.6),
+         Target("cbsd68", gain=1.0)),
+        changes={
+            "blur_sigma": (0.0, 1.5), "noise_sigma": (0.0, 25 / 255), "jpeg_quality": (40, 95),
+            "adversarial_weight": 0.0,
         },
-        small={"width": 32},
+        cpu={
+            **_ONE_CORE, "blocks": 6, "image_size": 96, "crops_per_image": 20, "epochs": 12, "learning_rate": 7e-4,
+        },
     ),
     "face": Model(
         "face-cgan",
         "low-quality faces, with unknown blur, noise, low resolution and JPEG artefacts",
-        "faces",
-        (Target("faces/val", gain=1.5),),
+        "portraits",
+        (Target("faces/val", gain=1.5), Target("cbsd68")),
+        changes={"toned": 0.3, "augment": "dihedral", "adversarial_weight": 0.0},
         cpu={
-            **_ONE_CORE, "blocks": 4, "discriminator_width": 16, "image_size": 96, "crops_per_image": 2,
-            "epochs": 12, "learning_rate": 7e-4, "ema": 0.99,
+            **_ONE_CORE, "blocks": 6, "image_size": 96, "crops_per_image": 5, "epochs": 10, "learning_rate": 7e-4,
         },
-        small={"width": 32},
     ),
     "x2": Model(
         "srgan",

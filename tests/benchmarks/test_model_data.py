@@ -7,7 +7,7 @@ from model_data import LICENCES, prepare, sources
 
 from gan_restore.data.datasets import load
 from gan_restore.files import UserError
-from gan_restore.images import decode
+from gan_restore.images import decode, list_images
 
 
 def test_photos_are_stored_once_and_every_32nd_is_for_validation(data_sets: Path, tmp_path: Path) -> None:
@@ -64,3 +64,9 @@ def test_too_few_images_are_refused(data_sets: Path, tmp_path: Path) -> None:
     shutil.copytree(data_sets / "cbsd68", tmp_path / "few" / "faces" / "train")
     with pytest.raises(UserError, match="3 images for 'faces', too few for a validation split"):
         prepare("faces", tmp_path / "few", tmp_path / "out")
+
+
+def test_portraits_are_the_photos_and_all_training_faces(data_sets: Path, tmp_path: Path) -> None:
+    names = {path.name for path in list_images(prepare("portraits", data_sets, tmp_path / "out"))}
+    photos = {path.name for path in list_images(tmp_path / "out" / "photos")}
+    assert photos < names and names - photos == {path.name for path in list_images(data_sets / "faces" / "train")}
