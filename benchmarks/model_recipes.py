@@ -140,6 +140,7 @@ MODELS: dict[str, Model] = {
         cpu={
             **_ONE_CORE, "blocks": 6, "image_size": 96, "crops_per_image": 20, "epochs": 12, "learning_rate": 7e-4,
         },
+        small={"width": 32},
     ),
     "face": Model(
         "face-cgan",
@@ -150,6 +151,7 @@ MODELS: dict[str, Model] = {
         cpu={
             **_ONE_CORE, "blocks": 6, "image_size": 96, "crops_per_image": 5, "epochs": 10, "learning_rate": 7e-4,
         },
+        small={"width": 32},
     ),
     "x2": Model(
         "srgan",
