@@ -9,11 +9,12 @@ from what this command writes. The pictures are drawn by model_figures.py.
 
 import dataclasses
 import sys
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import model_figures
+import tables
+from model_tables import methods, sweep_table, table
 
 from gan_restore import recipes
 from gan_restore.cli.arguments import parse
@@ -105,7 +106,7 @@ gan-restore restore PHOTO --model {first} --out DIR
 ```
 
 In Python, `gan_restore.load_restorer("{first}")` is a function degraded -> restored. Each model has a card, which
-says what it was trained on, how it was measured, and where it fails. All values are read from the models' files."""
+says what it was trained on, how it was measured, and where it fails. Its values are read from the model's file."""
 
 ADVERSARIAL = (
     "## What the adversarial loss adds",
@@ -115,14 +116,23 @@ ADVERSARIAL = (
     "usually not the true one, so its PSNR is lower.",
 )
 
+EVERYWHERE = (
+    "## On all test sets",
+    "PSNR of the input and of the model's output, for the damage that each model was trained on, also on images "
+    "that it was not made for. A model that is not in the table above was trained for this measurement only.",
+    "<!-- everywhere: models --><!-- end -->",
+    "## On undamaged images",
+    "PSNR of the output against the undamaged input. The output of super-resolution was shrunk to the size of the "
+    "input first.",
+    "<!-- undamaged: models --><!-- end -->",
+)
+
 TERMS = """\
 ## Terms of use
 
 The models were made from data sets with terms of their own, which the cards name as far as they are known
 ([data_sets.md](data_sets.md)). Whether such terms also bind trained weights is not settled. The licence of this
 repository covers its code."""
-
-SCORES = ("PSNR (dB)", "SSIM", "MSE")
 
 
 def write_cards(figures: bool = False) -> None:
@@ -149,7 +159,7 @@ def pages() -> dict[Path, str]:
     """Every page and its text; none if there are no models.
 
     Raises:
-        UserError: if a model has no text.
+        UserError: if a model has no text, or docs/results/models.json lacks results.
     """
     found = {DOCS / "models" / f"{name}.md": card_page(name) for name in model_names()}
     return found | ({DOCS / "models.md": overview()} if found else {})
@@ -157,27 +167,25 @@ def pages() -> dict[Path, str]:
 
 def overview() -> str:
     """All models on one page. The first measurement of each stands for it."""
-    lines = [
-        "| model | for | recipe | size | test images | input | strongest classical method | model |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    header = ["model", "for", "recipe", "size", "test images", "input", "strongest classical method", "model"]
+    lines = []
     for name in model_names():
         _, recipe, facts = load_generator(name)
         card: Card = facts["card"]
         first = card["measured"][0]
-        classical = best_score(first, "classical")
-        lines.append(
-            f"| [{name}](models/{name}.md) | {card['purpose']} | `{recipe.name}` | {_megabytes(name)} "
-            f"| {first['n_images']}, {first['data']} | {best_score(first, 'input')['psnr']:.2f} "
-            f"| {classical['psnr']:.2f} ({classical['method']}) | {best_score(first, 'learned')['psnr']:.2f} |"
-        )
+        images = f"{first['n_images']}, {first['data']}"
+        psnr = [f"{best_score(first, kind)['psnr']:.2f}" for kind in ("input", "classical", "learned")]
+        psnr[1] += f" ({best_score(first, 'classical')['method']})"
+        link = f"[{name}](models/{name}.md)"
+        lines.append([link, card["purpose"], f"`{recipe.name}`", _megabytes(name), images, *psnr])
     sections = [
         INTRODUCTION.format(first=model_names()[0]),
-        "\n".join(lines),
+        "\n".join(table(header, lines)),
         "PSNR (peak signal-to-noise ratio) in dB, the mean over the test images; higher is better.",
         "![A row for each model: before, after, and the clean photo](models/all.jpg)",
         model_figures.CAPTION,
         *(ADVERSARIAL if {"x4", "x4-gan"} <= set(model_names()) else ()),
+        *map(tables.fill, EVERYWHERE),
         TERMS,
     ]
     return "\n\n".join(sections) + "\n"
@@ -193,6 +201,7 @@ def card_page(name: str) -> str:
     if adversarial and not text.adversarial:
         raise UserError(f"model '{name}' was trained with an adversarial loss; say in TEXTS what that adds")
     weights = sum(value.numel() for value in generator.parameters()) / 1e6
+    file = f"{_megabytes(name)}, {weights:.2f} M weights in half precision"
     sections = [
         f"# {name}",
         f"{card['purpose'][0].upper()}{card['purpose'][1:]}. {_gain(card['measured'][0])}",
@@ -207,24 +216,22 @@ def card_page(name: str) -> str:
         "Damage that it cannot remove, and photos that it was not made for.",
         *(("## What the adversarial loss adds", text.adversarial) if adversarial else ()),
         "## Training",
-        _table(
-            ("", ""), [*_training(recipe, facts, card), ("file", f"{_megabytes(name)}, {weights:.2f} M weights")]
-        ),
+        "\n".join(table(["", ""], [*_training(recipe, facts, card), ["file", file]])),
         f'`gan_restore.load_generator("{name}")[1]` is the whole recipe. The terms of the data are given as far as '
         "they are known ([data sets](../data_sets.md)).",
         "## Measurements",
         "Scores are means over the images. Every method restored the same degraded images. None of the images "
         "trained the model or chose its epoch.",
-        *[part for measured in card["measured"] for part in _measured(measured)],
+        *["\n".join([f"### {measured['data']}", "", *methods(measured)]) for measured in card["measured"]],
     ]
     if card["undamaged"]:
         sections += [
             "### Undamaged photos",
             "PSNR of the model's output against its input, which has no damage: how much it changes what it should "
             "leave alone." + " The output was shrunk to the size of the input first." * (recipe.factor > 1),
-            _table(
-                ("images", "PSNR (dB)"),
-                [(f"{kept['n_images']}, {kept['data']}", f"{kept['psnr']:.2f}") for kept in card["undamaged"]],
+            "\n".join(
+                f"- {kept['n_images']} images of {kept['data']}: {kept['psnr']:.2f} dB"
+                for kept in card["undamaged"]
             ),
         ]
     for sweep in card["robustness"]:
@@ -232,10 +239,7 @@ def card_page(name: str) -> str:
             f"### Robustness: {sweep['setting']}",
             f"PSNR in dB on {sweep['n_images']} images of {sweep['data']}, for values of `{sweep['setting']}`"
             f"{_trained_with(recipe, sweep['setting'])}.",
-            _table(
-                ("method", *(f"{value:g}" for value in sweep["values"])),
-                [(method, *(f"{psnr:.2f}" for psnr in line)) for method, line in sweep["psnr"].items()],
-            ),
+            "\n".join(sweep_table(sweep)),
         ]
     return "\n\n".join(sections) + "\n"
 
@@ -283,39 +287,8 @@ def _loss(recipe: Recipe, facts: dict[str, Any]) -> str:
 
 def _trained_with(recipe: Recipe, setting: str) -> str:
     value = getattr(recipe, setting)
-    return (
-        f" (in training: {' to '.join(f'{x:.4g}' for x in value) if isinstance(value, tuple) else f'{value:.4g}'})"
-    )
-
-
-def _measured(measured: Measured) -> list[str]:
-    """The heading, the protocol and the table of a measurement, the best method last."""
-    rows = sorted(measured["rows"], key=lambda row: row["psnr"])
-    extra = list(rows[-1]["extra"])
-    notes = [f"{row['method']}: {row['note']}." for row in rows if row["note"]]
-    return [
-        f"### {measured['data']}",
-        f"{measured['n_images']} images of {measured['sizes']} pixels ({measured['preparation']}). Channel "
-        f"{measured['channel']}, range [0, 1], {measured['crop_border']} pixels cropped at each border. Damage: "
-        f"`{measured['damage']}`.",
-        _table(
-            ("method", "kind", *SCORES, *extra),
-            [
-                (
-                    *(row["method"], row["kind"]),
-                    *(f"{row['psnr']:.2f}", f"{row['ssim']:.4f}", f"{row['mse']:.2e}"),
-                    *(f"{row['extra'][metric]:.4g}" for metric in extra),
-                )
-                for row in rows
-            ],
-        ),
-        *notes,
-    ]
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [f"| {' | '.join(line)} |" for line in (head, *rows)]
-    return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
+    values = value if isinstance(value, tuple) else (value,)
+    return f" (in training: {' to '.join(f'{x:.4g}' for x in values)})"
 
 
 def _megabytes(name: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from model_recipes import MODELS
 
 from gan_restore.files import UserError
-from gan_restore.inference.models import Measured, best_score, gain
+from gan_restore.inference.models import Measured, Sweep, best_score, gain
 
 Results = dict[str, Any]
 Entry = dict[str, Any]
@@ -44,7 +44,7 @@ def overview(results: Results) -> str:
     for name, entry in _models(results):
         trained.setdefault(_how_trained(entry), []).append(f"`{name}`")
     notes = [f"- {', '.join(names)}: {how}" for how, names in trained.items()]
-    return "\n".join([*_table(header, lines), "", *notes])
+    return "\n".join([*table(header, lines), "", *notes])
 
 
 def one_model(results: Results, name: str, data: str = "") -> str:
@@ -59,7 +59,7 @@ def one_model(results: Results, name: str, data: str = "") -> str:
     ]
     for measured in card["measured"]:
         if data in measured["data"]:
-            lines += ["", *_methods(measured)]
+            lines += ["", *methods(measured)]
     return "\n".join(lines)
 
 
@@ -71,7 +71,7 @@ def undamaged(results: Results) -> str:
         for images in entry["card"]["undamaged"]
         for judged in [_judged(images["psnr"], entry["least_undamaged"])]
     ]
-    return "\n".join(_table(["model", "undamaged images", "PSNR of the output against the input", "target"], lines))
+    return "\n".join(table(["model", "undamaged images", "PSNR of the output against the input", "target"], lines))
 
 
 def everywhere(results: Results) -> str:
@@ -82,17 +82,22 @@ def everywhere(results: Results) -> str:
         [f"`{name}`", *(f"{by_data[data]['input']:.2f} → {by_data[data]['model']:.2f}" for data in sets)]
         for name, by_data in found.items()
     ]
-    return "\n".join(_table(["model", *(f"{count}, {data}" for data, count in sets.items())], lines))
+    return "\n".join(table(["model", *(f"{count}, {data}" for data, count in sets.items())], lines))
 
 
 def robustness(results: Results, name: str) -> str:
     """The robustness sweep of one model: one line for each method, the model last."""
     lines = []
     for sweep in _entry(results, name)["card"]["robustness"]:
-        header = ["method", *(f"`{sweep['setting']}` {value:g}" for value in sweep["values"])]
-        methods = [[method, *(f"{psnr:.2f}" for psnr in own)] for method, own in sweep["psnr"].items()]
-        lines += [*_table(header, methods), "", f"PSNR on {sweep['n_images']} images of {sweep['data']}."]
+        lines += [*sweep_table(sweep), "", f"PSNR on {sweep['n_images']} images of {sweep['data']}."]
     return "\n".join(lines)
+
+
+def sweep_table(sweep: Sweep) -> list[str]:
+    """One line for each method, one column for each value of the setting."""
+    header = ["method", *(f"`{sweep['setting']}` {value:g}" for value in sweep["values"])]
+    lines = [[method, *(f"{psnr:.2f}" for psnr in own)] for method, own in sweep["psnr"].items()]
+    return table(header, lines)
 
 
 def seeds(results: Results) -> str:
@@ -101,7 +106,7 @@ def seeds(results: Results) -> str:
     lines = [[str(run["seed"]), *(f"{psnr:.2f}" for psnr in run["psnr"])] for run in found["runs"]]
     by_target = zip(*(run["psnr"] for run in found["runs"]), strict=True)
     lines.append(["largest difference", *(f"{max(psnr) - min(psnr):.2f}" for psnr in by_target)])
-    return "\n".join(_table([f"seed of `{found['model']}`", *found["targets"]], lines))
+    return "\n".join(table([f"seed of `{found['model']}`", *found["targets"]], lines))
 
 
 FORMS = {"undamaged": undamaged, "everywhere": everywhere, "robustness": robustness, "seeds": seeds}
@@ -117,7 +122,8 @@ def _entry(results: Results, name: str) -> Entry:
     return results["models"][name]
 
 
-def _methods(measured: Measured) -> list[str]:
+def methods(measured: Measured) -> list[str]:
+    """The protocol of a measurement and its table, the best method last."""
     extra = list(measured["rows"][0]["extra"])
     lines = [
         [
@@ -132,7 +138,7 @@ def _methods(measured: Measured) -> list[str]:
         f"Channel {measured['channel']}, {measured['crop_border']} pixels cropped at each border. "
         f"Damage: `{measured['damage']}`. Clean images: {measured['preparation']}.",
         "",
-        *_table(["method", "kind", "PSNR (dB)", "SSIM", "MSE", *extra], lines),
+        *table(["method", "kind", "PSNR (dB)", "SSIM", "MSE", *extra], lines),
         *(["", *notes] if notes else []),
     ]
 
@@ -151,6 +157,7 @@ def _how_trained(entry: Entry) -> str:
     )
 
 
-def _table(header: Iterable[str], lines: Iterable[Iterable[str]]) -> list[str]:
+def table(header: Iterable[str], lines: Iterable[Iterable[str]]) -> list[str]:
+    """The lines of a Markdown table."""
     header = list(header)
     return ["| " + " | ".join(cells) + " |" for cells in [header, ["---"] * len(header), *lines]]

@@ -182,7 +182,7 @@ class Pipeline:
             "measured_with": scorer.environment,
         }
         write_json(RESULTS, published)
-        print(f"{RESULTS}: {name} written; next: python benchmarks/tables.py")
+        print(f"{RESULTS}: {name} written; next: make tables, and python benchmarks/model_cards.py --figures")
 
     def seeds(self, count: int, actions: tuple[Action, ...]) -> None:
         """Train, measure and publish the cheapest model with `count` seeds, on the same damaged test images."""

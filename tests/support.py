@@ -143,6 +143,21 @@ CARD: Card = {
 }
 """The card of a model that does not exist."""
 
+ENTRY: dict[str, Any] = {
+    "card": CARD,
+    "recipe": "pix2pix",
+    "size": "cpu",
+    "seed": 0,
+    "changes": {"width": 32},
+    "targets": [{"gain": 4.5, "psnr": None}],
+    "least_undamaged": 40.0,
+    "everywhere": [
+        {"data": data, "n_images": 5, "damage": "Scratches()", "preparation": "", "input": 22.0, "model": 35.25}
+        for data in ("cbsd68", "set5")
+    ],
+}
+"""What docs/results/models.json holds of a model."""
+
 
 def save_model(
     name: str = "scratches", recipe: Recipe | None = None, stage: str = "pixel loss", **changes: Any

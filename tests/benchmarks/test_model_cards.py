@@ -3,10 +3,11 @@ from pathlib import Path
 import model_cards
 import model_figures
 import pytest
-from support import CARD, save_model, tiny
+import tables
+from support import CARD, ENTRY, save_model, tiny
 
 from gan_restore import figures
-from gan_restore.files import UserError
+from gan_restore.files import UserError, write_json
 from gan_restore.inference import Card, model_names
 
 
@@ -19,7 +20,14 @@ def test_pages_are_what_the_files_of_the_models_give() -> None:
         assert (model_cards.DOCS / "models" / f"{name}.jpg").is_file(), f"{again} --figures"
 
 
-@pytest.mark.usefixtures("models_folder")
+@pytest.fixture
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results of every model in docs/results/models.json."""
+    monkeypatch.setattr(tables, "RESULTS", tmp_path)
+    write_json(tmp_path / "models.json", {"models": dict.fromkeys(model_cards.TEXTS, ENTRY)})
+
+
+@pytest.mark.usefixtures("models_folder", "results")
 def test_a_page_states_what_the_file_holds() -> None:
     save_model("face", tiny("pix2pix", "small", seed=3))
     text = model_cards.card_page("face")
@@ -35,15 +43,17 @@ def test_a_page_states_what_the_file_holds() -> None:
         "| computed on | CPU, 1 threads, bf16-mixed, seed 3 |",
         "| commit | 0123456789012345678901234567890123456789 |",
         "| true mask | oracle | 40.00 | 0.5000 | 1.00e-02 |",
-        "| 68, cbsd68 (all) | 41.50 |",
+        "- 68 images of cbsd68 (all): 41.50 dB",
         "for values of `noise_sigma` (in training: 0.01961).",
-        "| method | 0 | 0.1 |",
+        "| method | `noise_sigma` 0 | `noise_sigma` 0.1 |",
         "| scratches | 35.50 | 25.00 |",
     ):
         assert stated in text
     assert text.index("| median 3x3 |") < text.index("| inpainting |") < text.index("| true mask |")
     row = "| [face](models/face.md) | scratched photos | `pix2pix` |"
-    assert row in model_cards.overview() and "| 22.00 | 31.00 (inpainting) | 35.25 |" in model_cards.overview()
+    overview = model_cards.overview()
+    assert row in overview and "| 22.00 | 31.00 (inpainting) | 35.25 |" in overview
+    assert "| `face` | 22.00 → 35.25 | 22.00 → 35.25 |" in overview, "on all test sets"
 
 
 @pytest.mark.usefixtures("models_folder")
@@ -75,7 +85,7 @@ def test_every_model_with_a_text_has_pictures() -> None:
     assert model_cards.TEXTS.keys() == model_figures.EXAMPLES.keys() == model_figures.FAILURES.keys()
 
 
-@pytest.mark.usefixtures("models_folder")
+@pytest.mark.usefixtures("models_folder", "results")
 def test_pages_and_pictures_are_written_and_old_pages_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,23 +2,10 @@ from pathlib import Path
 
 import pytest
 import tables
-from support import CARD
+from support import CARD, ENTRY
 
 from gan_restore.files import UserError, write_json
 
-ENTRY = {
-    "card": CARD,
-    "recipe": "pix2pix",
-    "size": "cpu",
-    "seed": 0,
-    "changes": {"width": 32},
-    "targets": [{"gain": 4.5, "psnr": None}],
-    "least_undamaged": 40.0,
-    "everywhere": [
-        {"data": data, "n_images": 5, "damage": "Scratches()", "preparation": "", "input": 22.0, "model": 35.25}
-        for data in ("cbsd68", "set5")
-    ],
-}
 SEEDS = {
     "model": "face",
     "targets": ["faces/val"],
