@@ -44,7 +44,7 @@ def trained(
     for file, (generator, recipe, facts) in zip(files, loaded, strict=False):
         name = f"{recipe.name}, {_stage(file, recipe, facts)}" if recipe.two_stages else recipe.name
         note = _note(facts, split, other_data)
-        restorer = Restorer(generator, compute, recipe.over_scales)
+        restorer = Restorer(generator, compute, recipe)
         found.append(Method(name, "learned", restorer, file.name, note))
     return found
 

@@ -18,6 +18,7 @@ from gan_restore.inference.environment import commit, device_name, versions
 from gan_restore.inference.models import Card, Measured, best_score, gain, model_names, model_path
 from gan_restore.inference.restorer import Restorer, load_restorer, restore_file, restore_photo
 from gan_restore.inference.scales import restore_over_scales
+from gan_restore.inference.tones import keep_tone
 
 __all__ = [
     "BEST",
@@ -33,6 +34,7 @@ __all__ = [
     "commit",
     "device_name",
     "gain",
+    "keep_tone",
     "load_card",
     "load_facts",
     "load_generator",

@@ -11,6 +11,8 @@ from gan_restore.images import Photo, read_photo, write
 from gan_restore.inference.checkpoints import load_generator
 from gan_restore.inference.devices import Compute
 from gan_restore.inference.scales import restore_over_scales
+from gan_restore.inference.tones import keep_tone
+from gan_restore.recipes.base import Recipe
 
 
 class Restorer:
@@ -19,9 +21,9 @@ class Restorer:
     Args:
         generator: a network N x 3 x H x W -> N x 3 x factor H x factor W, both in [0, 1].
         compute: the device and precision; by default a GPU if there is one.
-        over_scales: the longer side in pixels above which an image is restored over scales, see
-            `restore_over_scales`; 0 restores every image at its own size only. `Recipe.over_scales` is the value
-            for a recipe's network.
+        recipe: the recipe of the generator. It says whether large images are restored over scales
+            (`Recipe.over_scales`) and whether gray photos stay gray (`Recipe.keep_tone`); without it, the generator
+            is applied to the image as it is.
 
     Example:
         >>> from gan_restore import recipes
@@ -30,8 +32,9 @@ class Restorer:
         torch.Size([1, 3, 40, 60])
     """
 
-    def __init__(self, generator: nn.Module, compute: Compute | None = None, over_scales: int = 0) -> None:
-        self._over_scales = over_scales
+    def __init__(self, generator: nn.Module, compute: Compute | None = None, recipe: Recipe | None = None) -> None:
+        self._over_scales = recipe.over_scales if recipe else 0
+        self._keep_tone = recipe.keep_tone if recipe else False
         self._fabric = (compute or Compute()).fabric()
         self._module = self._fabric.setup_module(generator.eval().to(memory_format=torch.channels_last))
 
@@ -44,8 +47,10 @@ class Restorer:
         """
         images = degraded.to(self._fabric.device)
         if self._over_scales:
-            return restore_over_scales(self._module, images, self._over_scales).to(degraded)
-        return self._module(images).to(degraded)
+            restored = restore_over_scales(self._module, images, self._over_scales)
+        else:
+            restored = self._module(images)
+        return (keep_tone(images, restored) if self._keep_tone else restored).to(degraded)
 
 
 def load_restorer(checkpoint: str | Path, compute: Compute | None = None) -> Restorer:
@@ -59,7 +64,7 @@ def load_restorer(checkpoint: str | Path, compute: Compute | None = None) -> Res
         UserError: if there is no such checkpoint or model, or no such device.
     """
     generator, recipe, _ = load_generator(checkpoint)
-    return Restorer(generator, compute, recipe.over_scales)
+    return Restorer(generator, compute, recipe)
 
 
 def restore_photo(photo: Photo, restorer: Restorer) -> Photo:

@@ -174,6 +174,11 @@ class Recipe:
         return 0
 
     @property
+    def keep_tone(self) -> bool:
+        """Whether repaired pixels of gray and sepia photos get the tone of the photo (`inference.keep_tone`)."""
+        return False
+
+    @property
     def preparation(self) -> str:
         """What is done to a clean image before it is degraded and measured, as one phrase for tables."""
         steps = []

@@ -85,6 +85,11 @@ class Pix2Pix(Recipe):
         return REFERENCE if self.damage == "print" else 0
 
     @property
+    def keep_tone(self) -> bool:
+        """Old prints are often gray or sepia."""
+        return self.damage == "print"
+
+    @property
     def min_side(self) -> int:
         """Half of `square`: the published protocol resizes every image to 256 x 256."""
         return self.square // 2 or self.image_size
