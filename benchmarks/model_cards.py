@@ -74,7 +74,7 @@ TEXTS = {
             "It was trained on gray photos of adults in the public eye. Labeled Faces in the Wild, where they come "
             "from, shows very few children and old people, and a small share of women; many ethnic groups are "
             "hardly or not represented. For them it may be worse, which was not measured.",
-            "Photos that show no face are better restored by `photo`.",
+            "It was trained on faces alone. Other photos are for `photo`.",
         ),
     ),
     "x2": Text("Sharp photos without JPEG artefacts that are too small by half.", _ENLARGED),
@@ -145,9 +145,10 @@ def write_cards(figures: bool = False) -> None:
     """
     if not model_names():
         raise UserError("there are no models to write cards for; train them first")
+    written = pages()
     if figures:
         model_figures.draw_all(DOCS / "models")
-    for old in set((DOCS / "models").glob("*.md")) - set(written := pages()):
+    for old in set((DOCS / "models").glob("*.md")) - set(written):
         old.unlink()
     for path, text in written.items():
         path.parent.mkdir(exist_ok=True)
@@ -168,8 +169,8 @@ def pages() -> dict[Path, str]:
 def overview() -> str:
     """All models on one page. The first measurement of each stands for it."""
     header = ["model", "for", "recipe", "size", "test images", "input", "strongest classical method", "model"]
-    lines = []
-    for name in model_names():
+    lines, names = [], sorted(model_names(), key=list(TEXTS).index)
+    for name in names:
         _, recipe, facts = load_generator(name)
         card: Card = facts["card"]
         first = card["measured"][0]
@@ -179,12 +180,12 @@ def overview() -> str:
         link = f"[{name}](models/{name}.md)"
         lines.append([link, card["purpose"], f"`{recipe.name}`", _megabytes(name), images, *psnr])
     sections = [
-        INTRODUCTION.format(first=model_names()[0]),
+        INTRODUCTION.format(first=names[0]),
         "\n".join(table(header, lines)),
         "PSNR (peak signal-to-noise ratio) in dB, the mean over the test images; higher is better.",
         "![A row for each model: before, after, and the clean photo](models/all.jpg)",
         model_figures.CAPTION,
-        *(ADVERSARIAL if {"x4", "x4-gan"} <= set(model_names()) else ()),
+        *(ADVERSARIAL if {"x4", "x4-gan"} <= set(names) else ()),
         *map(tables.fill, EVERYWHERE),
         TERMS,
     ]
