@@ -260,7 +260,7 @@ def _report(name: str, model: Model, scores: Scores) -> None:
         judged = reached(images["psnr"], model.undamaged)
         print(f"{name} on undamaged images of {images['data']}: {images['psnr']:.2f} dB{judged}")
     for images in scores["everywhere"]:
-        judged = reached(images["model"], images["input"])
+        judged = "" if images["model"] >= images["input"] else " (below its input)"
         print(
             f"{name}, its own damage on {images['data']}: {images['input']:.2f} -> {images['model']:.2f} dB{judged}"
         )
@@ -285,4 +285,5 @@ if __name__ == "__main__":
     except UserError as error:
         sys.exit(f"train_models.py: {error}")
     except KeyboardInterrupt:
+        print("Stopped; the same command goes on from here.", file=sys.stderr)
         sys.exit(130)
