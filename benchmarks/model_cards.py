@@ -71,10 +71,10 @@ TEXTS = {
         (
             "**Detail is invented, and the identity of a person may change.** Eyes, mouth and skin look plausible "
             "and need not be those of the person. Do not use it to recognise or identify anybody.",
-            "It was trained on gray photos of adults in the public eye. Labeled Faces in the Wild, where they come "
-            "from, shows very few children and old people, and a small share of women; many ethnic groups are "
-            "hardly or not represented. For them it may be worse, which was not measured.",
-            "It was trained on faces alone. Other photos are for `photo`.",
+            "Its faces in training were gray photos of adults in the public eye; colour was learned from photos of "
+            "other things. Labeled Faces in the Wild, where the faces come from, shows very few children and old "
+            "people, and a small share of women; many ethnic groups are hardly or not represented. For them it "
+            "may be worse, which was not measured.",
         ),
     ),
     "x2": Text("Sharp photos without JPEG artefacts that are too small by half.", _ENLARGED),
