@@ -261,6 +261,11 @@ class Recipe:
         """
         if self.data is None and self.scale != "smoke":
             raise UserError(f"{self.name} at scale {self.scale} needs a data set: {self.get_data()}")
+        if split == "train" and 0 < self.square < self.image_size:
+            raise UserError(
+                f"crops of {self.image_size} do not fit into squares of {self.square}; "
+                "set square to 0 or to at least image_size"
+            )
         images = load(
             self.data, split, square=self.square_of(split), min_side=self.min_side if split == "train" else 0,
             skip_unreadable=skip_unreadable,

@@ -152,6 +152,13 @@ def test_pix2pix_enlarges_training_images_by_its_jitter(folder: Path) -> None:
     assert recipe.images("test").arrays[0].shape[:2] == (32, 32)
 
 
+def test_crops_that_are_larger_than_the_squares_are_refused(folder: Path) -> None:
+    recipe = tiny("pix2pix", data=str(folder), square=24)
+    assert recipe.images("val")
+    with pytest.raises(UserError, match="crops of 32 do not fit into squares of 24; set square to 0"):
+        recipe.images("train")
+
+
 def test_srgan_trains_the_steps_of_its_paper_on_div2k() -> None:
     recipe = get("srgan", "full")
     images = sum(split_of(f"{number:04}") != "val" for number in range(1, 801))
