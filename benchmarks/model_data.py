@@ -25,6 +25,7 @@ LICENCES = {
 """The terms of the data sets as far as known, as in docs/data_sets.md."""
 
 _PREFIXES = {"bsd_": "bsd400", "sun_": "sunhays80"}
+_HALF = "half_"
 
 
 def prepare(name: TrainingSet, data: Path, out: Path) -> Path:
@@ -33,7 +34,8 @@ def prepare(name: TrainingSet, data: Path, out: Path) -> Path:
     - photos: those of bsd400, and those of sunhays80 at half their size, which removes most of their JPEG
       artefacts, as PNG. Sorted by name, every 32nd is in the validation split: 15 of 480.
     - faces: those of faces/train. Every 50th is in the validation split: 30 of 1,500.
-    - prints: the photos, every third face, and half of the faces' validation split.
+    - prints: the photos, every third face, and half of the faces' validation split; the training images are also
+      there at half their size, because prints are scanned at every size.
     - portraits: the photos, and all faces. Networks that saw gray faces only spoil colours.
     - fer2013: its zip, which has splits of its own.
 
@@ -53,13 +55,18 @@ def prepare(name: TrainingSet, data: Path, out: Path) -> Path:
     if name in ("prints", "portraits"):
         photos, faces = prepare("photos", data, out), _faces_of_prints(data) if name == "prints" else _faces(data)
         files = {path.relative_to(photos): path for path in list_images(photos)} | faces
+        if name == "prints":
+            train = {file: path for file, path in files.items() if file.parent.name == "train"}
+            files |= {file.with_name(f"{_HALF}{file.stem}.png"): path for file, path in train.items()}
     else:
         files = _photos(data) if name == "photos" else _faces(data)
     if not any(file.parent.name == "val" for file in files):
         raise UserError(f"{data} holds {len(files)} images for '{name}', too few for a validation split")
     todo = {out / name / file: source for file, source in files.items() if not (out / name / file).exists()}
     for target, source in tqdm(todo.items(), f"preparing {name}", unit="image", disable=not todo):
-        if name == "photos":
+        if target.name.startswith(_HALF):
+            write(target, to_tensor(_halved(decode(source))))
+        elif name == "photos":
             write(target, to_tensor(_without_blocks(source)))
         else:
             with writing(target) as part:
@@ -70,7 +77,8 @@ def prepare(name: TrainingSet, data: Path, out: Path) -> Path:
 def sources(images: Images, name: TrainingSet) -> list[TrainedOn]:
     """The data sets that a training split was made from, with the number of images and the terms of each."""
     other = "fer2013.zip" if name == "fer2013" else "faces"
-    counts = Counter(_PREFIXES.get(image.removeprefix("train/")[:4], other) for image in images.names)
+    names = (name for image in images.names if not (name := image.removeprefix("train/")).startswith(_HALF))
+    counts = Counter(_PREFIXES.get(name[:4], other) for name in names)
     return [{"data": data, "images": count, "licence": LICENCES[data]} for data, count in counts.items()]
 
 
@@ -100,7 +108,9 @@ def _split(held_out: bool) -> str:
 
 def _without_blocks(source: Path) -> np.ndarray:
     photo = decode(source)
-    if source.parent.name != "sunhays80":
-        return photo
+    return _halved(photo) if source.parent.name == "sunhays80" else photo
+
+
+def _halved(photo: np.ndarray) -> np.ndarray:
     height, width = photo.shape[:2]
     return np.array(Image.fromarray(photo).resize((width // 2, height // 2), Image.Resampling.BOX))

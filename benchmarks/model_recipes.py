@@ -126,7 +126,7 @@ MODELS: dict[str, Model] = {
         (Target("cbsd68", gain=4.5), Target("faces/val", gain=4.5)),
         changes={"damage": "print", "toned": 0.5, "square": 0, "augment": "dihedral", "adversarial_weight": 0.0},
         cpu={
-            **_ONE_CORE, "image_size": 128, "levels": 5, "crops_per_image": 10, "epochs": 12, "learning_rate": 7e-4,
+            **_ONE_CORE, "image_size": 128, "levels": 5, "crops_per_image": 8, "epochs": 14, "learning_rate": 7e-4,
         },
         small={"image_size": 128, "crops_per_image": 20, "width": 32, "levels": 5},
     ),

@@ -51,7 +51,7 @@ class OldPrint(Settings):
     creases: Range = (0.0, 2.0)
     shadow: Range = (0.0, 0.5)
     blotches: float = 0.3
-    torn: float = 0.2
+    torn: float = 0.15
     grain: Range = (0.0, 0.03)
 
     def __post_init__(self) -> None:
@@ -89,7 +89,8 @@ class OldPrint(Settings):
         if unit > 1:
             layers = F.interpolate(layers, size=size, mode="bilinear")
         faded, cover, brightness, crease, shade, lost = layers.split(1, 1)
-        degraded = clean.lerp(paper * 0.9, faded) + shade
+        stain = paper**3 * _uniform(len(clean), 0.4, 1, generator)  # darker than the paper, and browner
+        degraded = clean.lerp(stain, faded) + shade
         degraded = degraded.lerp(paper, crease * 0.5).lerp(paper * brightness, cover).lerp(paper, lost)
         grain = sample_uniform(self.grain, len(clean), generator)
         noise = torch.randn(len(clean), 1, *size, generator=generator, device=clean.device)
@@ -97,10 +98,10 @@ class OldPrint(Settings):
         return (degraded + grain * noise).clamp(0, 1), mask.clamp(0, 1)
 
     def _blotches(self, canvas: Tensor, generator: torch.Generator) -> Tensor:
-        """How far the surface has faded, N x 1 x H x W: smooth areas of 20 to 100 pixels with soft borders."""
-        noise = _smooth(canvas, 40, generator)
-        strength = _uniform(len(canvas), 0.1, 0.5, generator) * _chance(len(canvas), self.blotches, generator)
-        return (noise - 0.5).clamp(0, 1) * strength
+        """Cover of faded areas and stains, N x 1 x H x W: 20 to 100 pixels large, with a visible, uneven border."""
+        noise = _smooth(canvas, 40, generator) + 0.15 * _smooth(canvas, 8, generator)
+        strength = _uniform(len(canvas), 0.1, 0.35, generator) * _chance(len(canvas), self.blotches, generator)
+        return ((noise - 0.8) * 8).clamp(0, 1) * strength
 
     def _lost(self, canvas: Tensor, generator: torch.Generator) -> Tensor:
         """Lost corners and torn edges, N x 1 x H x W: 1 where the picture is gone, with ragged borders."""
@@ -114,10 +115,10 @@ class OldPrint(Settings):
         gone = torch.full((count, height, width), -1e3, device=canvas.device)
         side = min(height, width)
         for first, second in ((0, 1), (0, 3), (2, 1), (2, 3)):
-            reach = _uniform(count, 0.05, 0.25, generator)[:, 0] * side * _chance(count, 0.4, generator)[:, 0]
+            reach = _uniform(count, 0.04, 0.15, generator)[:, 0] * side * _chance(count, 0.4, generator)[:, 0]
             gone = torch.maximum(gone, reach - edges[first] - edges[second] - 12 * (reach == 0))
         for edge in edges:
-            reach = _uniform(count, 0.0, 0.06, generator)[:, 0] * side * _chance(count, 0.4, generator)[:, 0]
+            reach = _uniform(count, 0.0, 0.04, generator)[:, 0] * side * _chance(count, 0.4, generator)[:, 0]
             gone = torch.maximum(gone, reach - edge - 12 * (reach == 0))
         torn = _chance(count, self.torn, generator)
         return (gone + ragged + 0.5)[:, None].clamp(0, 1) * torn

@@ -36,10 +36,14 @@ def test_prints_are_photos_and_faces_and_no_test_image(data_sets: Path, tmp_path
     assert images["val"].names == ["val/face_fa25.png", "val/sun_su01.png"]
     faces = sorted(path.name for path in (folder / "train").glob("face_*"))
     assert faces == [f"face_fa{i:02d}.png" for i in range(0, 32, 3)]
-    assert len(list((folder / "train").iterdir())) == 33 + len(faces)
+    halved = sorted(path.name for path in (folder / "train").glob("half_*"))
+    assert len(halved) == 33 + len(faces) == len(list((folder / "train").iterdir())) / 2
+    face = decode(folder / "train" / faces[0])
+    assert decode(folder / "train" / f"half_{faces[0]}").shape[0] == face.shape[0] // 2
     found = sources(images["train"], "prints")
     assert {part["data"] for part in found} == {"bsd400", "sunhays80", "faces"}
-    assert sum(part["images"] for part in found) == len(images["train"])
+    whole = [name for name in images["train"].names if "half_" not in name]
+    assert sum(part["images"] for part in found) == len(whole) < len(images["train"])
     assert all(part["licence"] == LICENCES[part["data"]] for part in found)
     pixels = {array.tobytes() for part in images.values() for array in part.arrays}
     tests = [path for name in ("cbsd68", "set5", "faces/val") for path in (data_sets / name).iterdir()]
