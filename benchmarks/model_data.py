@@ -26,6 +26,7 @@ LICENCES = {
 
 _PREFIXES = {"bsd_": "bsd400", "sun_": "sunhays80"}
 _HALF = "half_"
+_LEAST_SIDE = 128  # of a halved image: the crops that `scratches` is trained on
 
 
 def prepare(name: TrainingSet, data: Path, out: Path) -> Path:
@@ -34,8 +35,8 @@ def prepare(name: TrainingSet, data: Path, out: Path) -> Path:
     - photos: those of bsd400, and those of sunhays80 at half their size, which removes most of their JPEG
       artefacts, as PNG. Sorted by name, every 32nd is in the validation split: 15 of 480.
     - faces: those of faces/train. Every 50th is in the validation split: 30 of 1,500.
-    - prints: the photos, every third face, and half of the faces' validation split; the training images are also
-      there at half their size, because prints are scanned at every size.
+    - prints: the photos, every third face, and half of the faces' validation split; training images of
+      256 pixels and more are also there at half their size, because prints are scanned at every size.
     - portraits: the photos, and all faces. Networks that saw gray faces only spoil colours.
     - fer2013: its zip, which has splits of its own.
 
@@ -57,7 +58,8 @@ def prepare(name: TrainingSet, data: Path, out: Path) -> Path:
         files = {path.relative_to(photos): path for path in list_images(photos)} | faces
         if name == "prints":
             train = {file: path for file, path in files.items() if file.parent.name == "train"}
-            files |= {file.with_name(f"{_HALF}{file.stem}.png"): path for file, path in train.items()}
+            large = {file: path for file, path in train.items() if min(Image.open(path).size) >= 2 * _LEAST_SIDE}
+            files |= {file.with_name(f"{_HALF}{file.stem}.png"): path for file, path in large.items()}
     else:
         files = _photos(data) if name == "photos" else _faces(data)
     if not any(file.parent.name == "val" for file in files):

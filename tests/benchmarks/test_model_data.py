@@ -30,7 +30,12 @@ def test_large_photos_are_halved_by_the_mean_of_two_by_two_pixels(data_sets: Pat
     assert halved.shape == (48, 48, 3) and np.abs(halved - blocks).max() <= 1  # rounded twice
 
 
-def test_prints_are_photos_and_faces_and_no_test_image(data_sets: Path, tmp_path: Path) -> None:
+def test_prints_are_photos_and_faces_and_no_test_image(
+    data_sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare("prints", data_sets, tmp_path / "small")
+    assert not list((tmp_path / "small").rglob("half_*")), "images of 48 pixels are not halved"
+    monkeypatch.setattr("model_data._LEAST_SIDE", 24)
     folder = prepare("prints", data_sets, tmp_path / "out")
     images = {split: load(folder, split) for split in ("train", "val")}
     assert images["val"].names == ["val/face_fa25.png", "val/sun_su01.png"]
