@@ -173,7 +173,7 @@ def _notes(rows: Sequence[Row]) -> list[str]:
 def _training_minutes(results: Results, name: str) -> float:
     if "training" in results:
         return results["training"][name]["minutes"]
-    return minutes([step for step in results["steps"] if step["step"] == f"04_training-{name}"])
+    return minutes([step for step in results["steps"] if step["step"] == f"05_training-{name}"])
 
 
 def _made_by(results: Results) -> str:

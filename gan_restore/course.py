@@ -15,9 +15,9 @@ from gan_restore.recipes.base import DOWNLOAD, Recipe, Scale
 from gan_restore.recipes.names import RECIPES
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
-ONCE = ("00_start_here", "01_data", "02_generator", "03_discriminator")
-PER_RECIPE = ("04_training", "05_evaluation")
-_FIGURES = "[0-9][0-9]_*.png"  # the notebooks' names for figures: 05_scores.png
+ONCE = ("00_start_here", "01_data", "02_generator", "03_a_gan_in_forty_lines", "04_discriminator")
+PER_RECIPE = ("05_training", "06_evaluation")
+_FIGURES = "[0-9][0-9]_*.png"  # the notebooks' names for figures: 06_scores.png
 
 
 def run_course(
@@ -30,7 +30,7 @@ def run_course(
 ) -> Path:
     """Run the notebooks in order and make a page of their results.
 
-    The notebooks 00 to 03 run once, for the first recipe; 04 and 05 run for every recipe. Each executed notebook is
+    The notebooks 00 to 04 run once, for the first recipe; 05 and 06 run for every recipe. Each executed notebook is
     written into `out`/`scale` as .ipynb and .html. `summary.json` there holds all results, with versions, device
     and seconds. Results that an earlier course left there for the same recipes are removed first.
 
@@ -173,7 +173,7 @@ def _write_page(folder: Path, summary: dict[str, Any]) -> Path:
     for name, rows in summary["recipes"].items():
         rows = sorted(rows, key=lambda row: row["psnr"], reverse=True)
         figures = [path.relative_to(folder).as_posix() for path in (folder / name / "figures").glob(_FIGURES)]
-        figures.sort(reverse=True)  # those of 05, the results, first
+        figures.sort(reverse=True)  # those of 06, the results, first
         systems.append({"name": name, "title": RECIPES[name].title, "rows": rows, "figures": figures})
     page = template.render(summary=summary, systems=systems, total=sum(s["seconds"] for s in summary["steps"]))
     with writing(folder / "index.html") as part:

@@ -20,7 +20,7 @@ row = dict(method="<b>net</b>", kind="learned", data=data_dir or "photos", n_ima
            seconds_per_image=0.1, sizes="64 x 64", preparation="images as they are",
            note="epoch chosen on 2 images of 'val'")
 (run / "results.json").write_text(json.dumps([row, {**row, "method": "first stage", "psnr": 30.5}]))
-(run / "figures" / "05_scores.png").write_bytes(b"")
+(run / "figures" / "06_scores.png").write_bytes(b"")
 """
 
 
@@ -31,7 +31,7 @@ def notebooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setattr(course, "NOTEBOOKS", folder)
     monkeypatch.setattr(course, "ONCE", ())
-    monkeypatch.setattr(course, "PER_RECIPE", ("05_evaluation",))
+    monkeypatch.setattr(course, "PER_RECIPE", ("06_evaluation",))
     write(folder, RESULTS)
     return folder
 
@@ -43,12 +43,12 @@ def write(folder: Path, source: str) -> None:
     notebook.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
     notebook.cells[0].metadata["tags"] = ["parameters"]
     notebook.cells.append(nbformat.v4.new_code_cell(source))
-    nbformat.write(notebook, folder / "05_evaluation.ipynb")
+    nbformat.write(notebook, folder / "06_evaluation.ipynb")
 
 
 def test_the_course_writes_notebooks_a_summary_and_a_page(notebooks: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out" / "smoke"
-    earlier, own = folder / "unet-denoiser" / "figures" / "05_earlier.png", folder / "unet-denoiser" / "own.png"
+    earlier, own = folder / "unet-denoiser" / "figures" / "06_earlier.png", folder / "unet-denoiser" / "own.png"
     for file in (earlier, own):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
@@ -56,17 +56,17 @@ def test_the_course_writes_notebooks_a_summary_and_a_page(notebooks: Path, tmp_p
     assert page == folder / "index.html"
     assert {path.name for path in folder.iterdir()} == {
         "index.html", "summary.json", "unet-denoiser",
-        "05_evaluation-unet-denoiser.ipynb", "05_evaluation-unet-denoiser.html",
+        "06_evaluation-unet-denoiser.ipynb", "06_evaluation-unet-denoiser.html",
     }  # fmt: skip
     summary = read_json(folder / "summary.json")
     assert summary["recipes"]["unet-denoiser"][0]["psnr"] == 40.123
     assert summary["steps"][0]["seconds"] > 0 and summary["versions"]["torch"] and summary["device"]
     text = page.read_text()
-    assert "40.12" in text and "unet-denoiser/figures/05_scores.png" in text and "&lt;b&gt;net&lt;/b&gt;" in text
-    assert 'href="05_evaluation-unet-denoiser.html"' in text
+    assert "40.12" in text and "unet-denoiser/figures/06_scores.png" in text and "&lt;b&gt;net&lt;/b&gt;" in text
+    assert 'href="06_evaluation-unet-denoiser.html"' in text
     assert "<td>first stage<td>learned<td>30.50" in text, "a recipe of two stages has a row for each network"
     assert all(said in text for said in ("64 x 64 pixels", "images as they are", "chosen on 2 images"))
-    assert "05_earlier" not in text and not earlier.exists() and own.exists()
+    assert "06_earlier" not in text and not earlier.exists() and own.exists()
 
 
 @pytest.mark.parametrize(
@@ -74,9 +74,9 @@ def test_the_course_writes_notebooks_a_summary_and_a_page(notebooks: Path, tmp_p
     [
         (
             "raise RuntimeError('one\\ntwo')",
-            r"05_evaluation-unet-denoiser failed in cell \[3\]: RuntimeError: two; see .*\.ipynb$",
+            r"06_evaluation-unet-denoiser failed in cell \[3\]: RuntimeError: two; see .*\.ipynb$",
         ),
-        ("import os; os._exit(1)", "05_evaluation-unet-denoiser: Python died"),
+        ("import os; os._exit(1)", "06_evaluation-unet-denoiser: Python died"),
     ],
 )
 def test_a_failing_notebook_is_named_with_its_cell(

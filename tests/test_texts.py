@@ -213,7 +213,7 @@ def test_results_are_copied_and_an_unknown_name_is_refused(tmp_path: Path, monke
         {"method": "best", "kind": "classical", "psnr": 22.0, **row},
         {"method": "network", "kind": "learned", "psnr": 23.456, **row},
     ]
-    steps = [{"step": "04_training-srgan", "recipe": "srgan", "seconds": 90.0}, {"step": "01", "seconds": 60.0}]
+    steps = [{"step": "05_training-srgan", "recipe": "srgan", "seconds": 90.0}, {"step": "01", "seconds": 60.0}]
     course = {"device": "CPU", "seed": 0, "versions": {"torch": "2"}, "steps": steps, "recipes": {"srgan": rows}}
     (tmp_path / "smoke").mkdir()
     (tmp_path / "smoke" / "summary.json").write_text(json.dumps(course))

@@ -2,11 +2,14 @@
 
 import ast
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
+import torch
 
 import gan_restore
+from gan_restore import course
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -14,8 +17,7 @@ PARAMETERS = ["recipe", "scale", "data_dir", "out_dir", "seed", "device"]
 
 
 def test_the_notebooks_of_the_course() -> None:
-    names = ["00_start_here", "01_data", "02_generator", "03_discriminator", "04_training", "05_evaluation"]
-    assert [path.stem for path in NOTEBOOKS] == names
+    assert [path.stem for path in NOTEBOOKS] == [*course.ONCE, *course.PER_RECIPE]
 
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
@@ -56,6 +58,49 @@ def test_sections_that_every_notebook_has(notebook: nbformat.NotebookNode) -> No
     assert text.startswith("# ") and "You will learn" in text
     headings = [line for line in text.splitlines() if line.startswith("## ")]
     assert headings[0] == "## The finished result first"
-    assert "**Exercise.**" in text and "<summary>Solution</summary>" in text
+    assert "**Exercise" in text and "<summary>Solution</summary>" in text
     assert "**Next:**" in text or "**Read next:**" in text
     assert any("assert" in cell.source for cell in code(notebook))
+
+
+@pytest.fixture
+def toy() -> nbformat.NotebookNode:
+    return nbformat.read(FOLDER / "03_a_gan_in_forty_lines.ipynb", as_version=4)
+
+
+def tagged(notebook: nbformat.NotebookNode, tag: str) -> str:
+    return "\n".join(cell.source for cell in code(notebook) if tag in cell.metadata.get("tags", []))
+
+
+def test_the_gan_in_forty_lines_has_forty_lines_and_no_library(toy: nbformat.NotebookNode) -> None:
+    assert 30 < len([line for line in tagged(toy, "gan").splitlines() if line.strip()]) <= 45
+    assert not any("gan_restore" in cell.source for cell in code(toy))
+
+
+def test_the_gan_in_forty_lines_learns(toy: nbformat.NotebookNode) -> None:
+    names: dict[str, Any] = {"seed": 0}
+    exec(tagged(toy, "gan"), names)
+    _, _, _, film = names["train"](steps=200)
+    radius = film[-1].norm(dim=1)
+    assert film[0].norm(dim=1).mean() < 1 < radius.mean() < 3, "the ring has a radius of 2"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ((), "Right"),
+        (("-logits.mean()", "logits.mean()"), "hinge_g gives -0.333"),
+        (("(1 - D(real))", "(1 + D(real))"), "Which sign"),
+        (("(min=0).mean()", "(min=0)"), "take the mean"),
+    ],
+)
+def test_the_exercise_checks_itself(
+    toy: nbformat.NotebookNode, change: tuple[str, str] | tuple[()], said: str
+) -> None:
+    (answer,) = [cell.source for cell in toy.cells if "def hinge_d" in cell.source and "<summary>" in cell.source]
+    solution = answer.split("```python")[1].split("```")[0]
+    names: dict[str, Any] = {"torch": torch, "nn": torch.nn}
+    exec(tagged(toy, "exercise") + "\n" + tagged(toy, "checker"), names)
+    assert names["check_hinge"]().startswith("Not yet: replace")
+    exec(solution.replace(*change) if change else solution, names)
+    assert said in names["check_hinge"]()
