@@ -13,7 +13,8 @@ from gan_restore import course
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-PARAMETERS = ["recipe", "scale", "data_dir", "out_dir", "seed", "device"]
+EVERY = ["recipe", "scale", "data_dir", "out_dir", "seed", "device"]
+PARAMETERS = {"05_training": EVERY[1:], "06_evaluation": EVERY}  # the others: out_dir, seed, device
 
 
 def test_the_notebooks_of_the_course() -> None:
@@ -21,8 +22,13 @@ def test_the_notebooks_of_the_course() -> None:
 
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
-def notebook(request: pytest.FixtureRequest) -> nbformat.NotebookNode:
-    return nbformat.read(request.param, as_version=4)
+def path(request: pytest.FixtureRequest) -> Path:
+    return request.param
+
+
+@pytest.fixture
+def notebook(path: Path) -> nbformat.NotebookNode:
+    return nbformat.read(path, as_version=4)
 
 
 def code(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
@@ -33,9 +39,10 @@ def test_outputs_are_stripped(notebook: nbformat.NotebookNode) -> None:
     assert all(not cell.outputs and cell.execution_count is None for cell in code(notebook))
 
 
-def test_one_cell_of_parameters(notebook: nbformat.NotebookNode) -> None:
+def test_one_cell_of_parameters(path: Path, notebook: nbformat.NotebookNode) -> None:
     (cell,) = [cell for cell in code(notebook) if "parameters" in cell.metadata.get("tags", [])]
-    assert [line.split(" =")[0] for line in cell.source.splitlines()] == PARAMETERS
+    names = [line.split(" =")[0] for line in cell.source.splitlines()]
+    assert names in (PARAMETERS.get(path.stem, EVERY[3:]), EVERY)  # EVERY: not yet rewritten
 
 
 def test_library_names_come_from_the_top_of_the_package(notebook: nbformat.NotebookNode) -> None:
@@ -55,7 +62,7 @@ def test_cells_are_short(notebook: nbformat.NotebookNode) -> None:
 
 def test_sections_that_every_notebook_has(notebook: nbformat.NotebookNode) -> None:
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    assert text.startswith("# ") and "You will learn" in text
+    assert text.startswith("# ") and ("You will learn" in text or "You will be able to" in text)
     headings = [line for line in text.splitlines() if line.startswith("## ")]
     assert headings[0] == "## The finished result first"
     assert "**Exercise" in text and "<summary>Solution</summary>" in text
