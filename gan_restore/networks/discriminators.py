@@ -129,12 +129,14 @@ class LocalDiscriminator(nn.Module):
     with the hinge loss. The receptive field covers a texture but no object, so the discriminator judges textures
     and edges only, and a map of logits gives the generator a gradient of its own at every place.
 
-    The resolution is halved once, by a mean over 2 x 2 features. Strided 3x3 convolutions would give some pixels
-    several times the gradient of their neighbours, in a fixed grid, which a generator soon draws into its images
-    (Odena et al. 2016).
+    After the first convolution, blocks of 2 x 2 pixels are rearranged into channels (Shi et al. 2016, in reverse).
+    So the discriminator tells even pixels from odd ones and detects a grid, which generators draw at the places of
+    their upsampling layers; after a mean over 2 x 2 pixels it would not. Strided 3x3 convolutions would detect it
+    too, but give some pixels several times the gradient of their neighbours, and so draw a grid themselves (Odena
+    et al. 2016).
 
     Args:
-        width: channels of the first convolution; the other layers have twice as many.
+        width: the first convolution has half as many channels (rounded down), the next three twice as many.
 
     Example:
         >>> LocalDiscriminator(8)(torch.rand(2, 3, 32, 32), torch.rand(2, 3, 64, 64)).shape
@@ -147,11 +149,13 @@ class LocalDiscriminator(nn.Module):
         def convolution(inside: int, outside: int) -> nn.Module:
             return spectral_norm(nn.Conv2d(inside, outside, 3, padding=1))
 
-        layers = [convolution(3, width), nn.LeakyReLU(0.2), nn.AvgPool2d(2)]
-        for inside in (width, 2 * width, 2 * width):
+        first = max(1, width // 2)
+        layers = [convolution(3, first), nn.LeakyReLU(0.2), nn.PixelUnshuffle(2)]
+        for inside in (4 * first, 2 * width, 2 * width):
             layers += [convolution(inside, 2 * width), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, convolution(2 * width, 1))
 
     def forward(self, degraded: Tensor, image: Tensor) -> Tensor:
-        """Two batches N x 3 x H x W in [0, 1] -> logits N x 1 x H/2 x W/2; `degraded` is ignored."""
-        return self.layers(2 * image - 1)
+        """Two batches N x 3 x H x W in [0, 1] -> logits N x 1 x H/2 x W/2, rounded down; `degraded` is ignored."""
+        height, width = image.shape[-2] // 2 * 2, image.shape[-1] // 2 * 2
+        return self.layers(2 * image[..., :height, :width] - 1)

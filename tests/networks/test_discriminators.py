@@ -89,7 +89,7 @@ def test_a_classifier_gives_one_logit_at_any_size(size: tuple[int, int], conditi
 def test_the_local_discriminator_is_five_convolutions_of_bounded_gain() -> None:
     network = LocalDiscriminator(8)
     layers = convolutions(network)
-    assert [m.out_channels for m in layers] == [8, 16, 16, 16, 1] and layers[0].in_channels == 3
+    assert [m.out_channels for m in layers] == [4, 16, 16, 16, 1] and layers[0].in_channels == 3
     assert all(m.kernel_size == (3, 3) and m.stride == (1, 1) for m in layers)
     with torch.no_grad():
         for layer in layers:
@@ -110,6 +110,16 @@ def test_the_local_discriminator_judges_20_pixels_of_the_image_alone(size: tuple
     network(large, large)[0, 0, 16, 16].backward()
     touched = large.grad.abs().sum((0, 1)) > 0
     assert touched.any(0).sum() == 20 and touched.any(1).sum() == 20
+
+
+def test_the_local_discriminator_tells_even_columns_from_odd_ones() -> None:
+    """So it detects a grid that a generator draws at fixed places."""
+    torch.manual_seed(0)
+    network = LocalDiscriminator(8).eval()
+    stripes = torch.tensor([0.0, 1.0]).repeat(1, 3, 32, 16)
+    with torch.no_grad():
+        even, odd = (network(x, x)[..., 6:-6, 6:-6] for x in (stripes, stripes.flip(-1)))
+    assert (even - odd).abs().mean() > 0.01
 
 
 def test_the_gradient_of_the_local_discriminator_has_no_grid() -> None:
