@@ -8,12 +8,13 @@ bit.
 import dataclasses
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import lightning_fabric
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from gan_restore.data.batches import Batches
@@ -30,10 +31,13 @@ from gan_restore.training import run_folder
 from gan_restore.training.parts import Parts
 from gan_restore.training.steps import discriminator_step, generator_step
 from gan_restore.training.stop import stop_on_signal
-from gan_restore.training.validation import Validation
+from gan_restore.training.validation import Validation, evaluation_mode
 
 ROWS_PER_EPOCH = 10
 """Number of rows that an epoch adds to metrics.csv."""
+
+AfterEpoch = Callable[[nn.Module, nn.Module | None], None]
+"""(generator, discriminator or None) -> None, both in evaluation mode and without gradients."""
 
 
 def train(
@@ -44,6 +48,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     skip_unreadable: bool = False,
+    after_epoch: AfterEpoch | None = None,
 ) -> Path:
     """Train a recipe into the run folder `out`.
 
@@ -59,6 +64,8 @@ def train(
         resume: continue the run in `out`, with the same recipe and data.
         overwrite: remove the run in `out` and start again.
         skip_unreadable: leave out damaged image files instead of raising.
+        after_epoch: called after each epoch with the generator that would be kept and the discriminator, to look
+            at them while they learn.
 
     Returns:
         The run folder.
@@ -86,7 +93,7 @@ def train(
             run_folder.check_new(out)
         images = recipe.images("train", skip_unreadable=skip_unreadable)
         val_images = recipe.images("val", skip_unreadable=skip_unreadable)
-        trainer = Trainer(recipe, out, fabric, images, val_images, compute.workers)
+        trainer = Trainer(recipe, out, fabric, images, val_images, compute.workers, after_epoch)
         if state is not None:
             trainer.load_state(state)
         elif recipe.start_from:
@@ -109,6 +116,7 @@ class Trainer:
         images: the training split.
         val_images: the validation split.
         workers: number of processes that prepare batches.
+        after_epoch: called after each epoch (see `train`).
     """
 
     def __init__(
@@ -119,8 +127,10 @@ class Trainer:
         images: Images,
         val_images: Images,
         workers: int = 0,
+        after_epoch: AfterEpoch | None = None,
     ) -> None:
         self.recipe, self.out, self.fabric, self.workers = recipe, out, fabric, workers
+        self.after_epoch = after_epoch
         self.batches = Batches(
             images,
             recipe.image_size,
@@ -181,6 +191,9 @@ class Trainer:
                     self._log(progress, self._validate_and_keep() if epoch_ends else {})
                 if epoch_ends or stopping:
                     self._save_state()
+                if epoch_ends and self.after_epoch is not None:
+                    with evaluation_mode(self.parts.kept, self.parts.discriminator):
+                        self.after_epoch(self.parts.kept, self.parts.discriminator)
                 progress.update()
                 if stopping and self.step < self.total:
                     progress.close()

@@ -1,8 +1,11 @@
 """Validation: the scores of a generator on images that it is not trained on."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from gan_restore.data.datasets import Images
@@ -32,8 +35,20 @@ class Validation:
     def scores(self, generator: nn.Module) -> dict[str, float]:
         """Mean PSNR in dB (val_psnr) and SSIM (val_ssim) over the images, the generator in evaluation mode."""
         device = next(generator.parameters()).device
-        was_training = generator.training
-        generator.eval()
-        scores = measure(lambda degraded: generator(degraded.to(device)), self.pairs, self.recipe)
-        generator.train(was_training)
+        with evaluation_mode(generator):
+            scores = measure(lambda degraded: generator(degraded.to(device)), self.pairs, self.recipe)
         return {f"val_{name}": float(np.mean(scores[name])) for name in ("psnr", "ssim")}
+
+
+@contextmanager
+def evaluation_mode(*networks: nn.Module | None) -> Iterator[None]:
+    """Inside the block the networks are in evaluation mode and no gradients are computed; None is ignored."""
+    modes = {network: network.training for network in networks if network is not None}
+    for network in modes:
+        network.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for network, mode in modes.items():
+            network.train(mode)

@@ -220,3 +220,22 @@ def test_a_run_that_diverges_is_said(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="training diverged before step"):
         training.train(recipe, tmp_path / "run")
     assert not (tmp_path / "run" / "best.safetensors").exists()
+
+
+def test_one_may_look_at_the_networks_after_each_epoch_and_changes_nothing(tmp_path: Path) -> None:
+    recipe = tiny("srgan", epochs=2, pretrain_epochs=0, discriminator_kind="local", adversarial="hinge")
+    seen = []
+
+    def look(generator: torch.nn.Module, discriminator: torch.nn.Module | None) -> None:
+        assert discriminator is not None and not (generator.training or discriminator.training)
+        image = torch.rand(1, 3, 16, 16)
+        output = discriminator(image, image)  # in training mode this would change its spectral normalisation
+        assert not output.requires_grad
+        seen.append(generator(image))
+
+    for name, after_epoch in (("watched", look), ("alone", None)):
+        training.train(recipe, tmp_path / name, after_epoch=after_epoch)
+    assert len(seen) == 2 and not torch.equal(*seen)
+    watched, alone = (load_state(tmp_path / name / "last.ckpt") for name in ("watched", "alone"))
+    for part in ("generator", "discriminator"):
+        assert all(torch.equal(watched[part][key], value) for key, value in alone[part].items())
