@@ -40,8 +40,9 @@ lint: $(READY) ## check style, types and the direction of imports
 format: $(READY) ## correct style
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
-lab: $(READY) ## open the notebooks in JupyterLab
-	@$(BIN)/jupyter lab --notebook-dir=. notebooks/00_start_here.ipynb
+lab: $(READY) ## open the notebooks in JupyterLab, with exercises to solve
+	@$(BIN)/gan-restore exercises --out lab
+	@$(BIN)/jupyter lab --notebook-dir=. lab/00_start_here.ipynb
 
 tables: $(READY) ## write the tables in README.md and docs/ (RESULTS=folder of new results)
 	@$(BIN)/python benchmarks/tables.py $(if $(RESULTS),"$(RESULTS)")

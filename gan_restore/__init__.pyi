@@ -5,6 +5,7 @@ from . import baselines as baselines
 from . import data as data
 from . import degradations as degradations
 from . import evaluation as evaluation
+from . import exercises as exercises
 from . import figures as figures
 from . import files as files
 from . import images as images
@@ -14,6 +15,7 @@ from . import metrics as metrics
 from . import networks as networks
 from . import recipes as recipes
 from . import training as training
+from . import widgets as widgets
 from .data import Batches as Batches
 from .data import Images as Images
 from .data import find_items as find_items

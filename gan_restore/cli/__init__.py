@@ -17,6 +17,7 @@ gan-restore: image restoration with GANs
   gan-restore models                                  list the trained models that are part of the package
   gan-restore restore PHOTO... --model NAME ...       restore photos with one of them, or with --checkpoint FILE
   gan-restore course [--scale smoke] ...              run every notebook and make a page of the results
+  gan-restore exercises [--out lab]                   write the notebooks without the solutions of the exercises
   gan-restore cache [--clear] ...                     show or clear the cache of decoded images
 
 `gan-restore COMMAND --help` shows the options and an example."""
@@ -28,6 +29,7 @@ COMMANDS = {
     "models": "gan_restore.cli.list_models",
     "restore": "gan_restore.cli.restore",
     "course": "gan_restore.cli.course",
+    "exercises": "gan_restore.cli.exercises",
     "cache": "gan_restore.cli.cache",
 }
 """The module of each command."""
