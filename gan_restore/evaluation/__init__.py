@@ -1,7 +1,7 @@
 """Evaluation: methods x test images -> one table."""
 
 from gan_restore.evaluation.pairs import Channel, Pair, Pairs, measure, score
-from gan_restore.evaluation.report import as_text, notes, protocol
+from gan_restore.evaluation.report import as_text, notes, paired_gain, protocol
 from gan_restore.evaluation.robustness import robustness_sweep
 from gan_restore.evaluation.table import TITLES, Kind, Method, Row, best, evaluate, methods
 from gan_restore.evaluation.trained import evaluate_checkpoint, trained
@@ -21,6 +21,7 @@ __all__ = [
     "measure",
     "methods",
     "notes",
+    "paired_gain",
     "protocol",
     "robustness_sweep",
     "score",

@@ -13,14 +13,15 @@ from tqdm.auto import tqdm
 from gan_restore.evaluation.pairs import Pair, batches, score
 from gan_restore.files import UserError
 from gan_restore.inference.checkpoints import BEST
-from gan_restore.metrics.fidelity import METRICS, estimated_mos, mean_shift, normalised_psnr
+from gan_restore.metrics.fidelity import METRICS, mean_shift, normalised_psnr
 from gan_restore.recipes.base import Recipe
 
-Kind = Literal["input", "classical", "learned", "oracle"]
+Kind = Literal["input", "classical", "start", "learned", "oracle"]
 
 TITLES: dict[Kind, str] = {
     "input": "input",
     "classical": "classical",
+    "start": "before training",
     "learned": "learned",
     "oracle": "oracle: knows the mask",
 }
@@ -33,7 +34,7 @@ class Method:
 
     Attributes:
         name: unique within a table.
-        kind: the degraded input, a classical method, a trained network, or an oracle.
+        kind: the degraded input, a classical method, a network before or after its training, or an oracle.
         restore: degraded -> restored; of an oracle, (degraded, mask) -> restored.
         checkpoint: the file name of a trained network's weights.
         note: what a reader must know about this method's scores, such as the images that chose its weights.
@@ -68,7 +69,6 @@ class Row(TypedDict):
     ssim: float
     mse: float
     normalised_psnr: float
-    estimated_mos: float
     mean_shift: list[float]
     """Restored - clean, mean of R, G and B over the whole image in 1/255. Luma hides a colour cast."""
     extra: dict[str, float]
@@ -155,7 +155,6 @@ def evaluate(
                 own.seconds += time.perf_counter() - started
                 values = _score(restored, batch.clean, recipe)
                 values["normalised_psnr"] = normalised_psnr(values["psnr"], input_psnr)
-                values["estimated_mos"] = estimated_mos(values["psnr"])
                 values["mean_shift"] = mean_shift(restored, batch.clean)
                 values |= {name: metric(restored, batch.clean) for name, metric in (extra or {}).items()}
                 own.add(positions, values)
@@ -174,7 +173,6 @@ def evaluate(
             "ssim": own.mean("ssim"),
             "mse": own.mean("mse"),
             "normalised_psnr": own.mean("normalised_psnr"),
-            "estimated_mos": own.mean("estimated_mos"),
             "mean_shift": torch.tensor(own.values["mean_shift"], dtype=torch.float64).mean(0).tolist(),
             "extra": {name: own.mean(name) for name in extra or {}},
             "per_image": {name: own.values[name] for name in METRICS},

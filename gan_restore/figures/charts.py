@@ -1,182 +1,21 @@
-"""Matplotlib figures: images, comparisons with enlarged details and error maps, curves, charts.
-
-Images are always shown with the same range, black 0 and white 1, so that brightness can be compared. Every function
-returns a figure that pyplot does not hold, so a notebook shows it only where it is the value of a cell.
-"""
+"""Curves, bars, points and maps of numbers."""
 
 import itertools
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
-import matplotlib.pyplot as plt
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.transforms import ScaledTranslation
 from torch import Tensor
 
-from gan_restore.files import writing
+from gan_restore.figures.base import new_figure
 
-Box = tuple[int, int, int]
-"""Left, top and side of a square in pixels."""
-
-COLOURS = {"input": "#9aa0a6", "classical": "#4c78a8", "learned": "#e4572e", "oracle": "#b8a9d9"}
-"""Colour of each kind of method: gray for the input, blue for classical methods, orange for trained networks, pale
-violet for oracles."""
-
-_BOX_COLOUR = "#ffd400"  # yellow, seldom in photos
-
-
-def save_figure(figure: Figure, path: str | Path) -> Figure:
-    """Write a figure as an image file, whole or not at all, and return it.
-
-    Photos take less space as .jpg than as .png.
-
-    Raises:
-        UserError: if the file cannot be written.
-    """
-    # JPEG without subsampling, which blurs colours.
-    quality = {"quality": 90, "subsampling": 0} if Path(path).suffix == ".jpg" else {}
-    with writing(path) as part:
-        figure.savefig(part, dpi=110, bbox_inches="tight", facecolor="white", pil_kwargs=quality or None)
-    return figure
-
-
-def new_figure(rows: int, columns: int, width: float, height: float, **options: Any) -> tuple[Figure, np.ndarray]:
-    """A figure of rows x columns panels.
-
-    Args:
-        rows, columns: number of panels.
-        width, height: approximate size of a panel in inches.
-        options: passed to `matplotlib.pyplot.subplots`.
-
-    Returns:
-        The figure and its axes, an array of rows x columns.
-
-    Example:
-        >>> figure, axes = new_figure(1, 2, 3, 3)
-        >>> axes.shape
-        (1, 2)
-    """
-    size = (columns * width, rows * height)
-    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained", **options)
-    plt.close(figure)
-    return figure, axes
-
-
-def as_array(image: Tensor) -> np.ndarray:
-    """3 x H x W or 1 x 3 x H x W -> an array H x W x 3 for matplotlib, clamped to [0, 1]."""
-    image = image[0] if image.ndim == 4 else image
-    return image.detach().float().clamp(0, 1).cpu().permute(1, 2, 0).numpy()
-
-
-def show_images(images: Mapping[str, Tensor], title: str = "", columns: int = 0, size: float = 2.6) -> Figure:
-    """Images side by side.
-
-    Args:
-        images: title -> image, 3 x H x W or 1 x 3 x H x W in [0, 1].
-        title: the figure's title.
-        columns: images in a row; by default up to 5.
-        size: width of an image in inches.
-
-    Example:
-        >>> import torch
-        >>> figure = show_images({"black": torch.zeros(3, 8, 8), "white": torch.ones(3, 8, 8)}, "Two images")
-    """
-    columns = columns or min(len(images), 5)
-    figure, axes = new_figure(-(-len(images) // columns), columns, size, size * 1.1)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for axis, (name, image) in zip(axes.flat, images.items(), strict=False):
-        axis.imshow(as_array(image), vmin=0, vmax=1, interpolation="nearest")
-        axis.set_title(name, fontsize=9)
-    figure.suptitle(title, fontsize=12)
-    return figure
-
-
-def image_rows(rows: Sequence[tuple[str, Mapping[str, Tensor]]], title: str = "", size: float = 2.2) -> Figure:
-    """Images in rows with a label each, such as before, after and clean for several models.
-
-    Args:
-        rows: label, and title -> image, 3 x H x W or 1 x 3 x H x W in [0, 1]; the same number of images in each.
-        title: the figure's title.
-        size: width of an image in inches.
-
-    Example:
-        >>> import torch
-        >>> figure = image_rows([("first", {"before": torch.zeros(3, 8, 8), "after": torch.ones(3, 8, 8)})])
-    """
-    figure, axes = new_figure(len(rows), len(rows[0][1]), size, size * 1.12)
-    for line, (label, images) in zip(axes, rows, strict=True):
-        for axis, (name, image) in zip(line, images.items(), strict=True):
-            axis.imshow(as_array(image), vmin=0, vmax=1)
-            axis.set_title(name, fontsize=9)
-            axis.set_xticks([])
-            axis.set_yticks([])
-        line[0].set_ylabel(label, fontsize=9)
-    figure.suptitle(title, fontsize=12)
-    return figure
-
-
-def busiest_box(clean: Tensor, side: int) -> Box:
-    """The square with the most detail, by the sum of absolute differences of neighbouring pixels.
-
-    The outer fifth of the possible positions is left out at each side.
-
-    Args:
-        clean: 3 x H x W or 1 x 3 x H x W in [0, 1].
-        side: side of the square in pixels, at most H and W.
-    """
-    gray = as_array(clean).mean(2)
-    side = min(side, *gray.shape)
-    detail = np.abs(np.diff(gray, axis=0, append=gray[-1:])) + np.abs(np.diff(gray, axis=1, append=gray[:, -1:]))
-    sums = np.pad(detail, ((1, 0), (1, 0))).cumsum(0).cumsum(1)
-    inside = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
-    margin = [extent // 5 for extent in inside.shape]
-    middle = inside[margin[0] : inside.shape[0] - margin[0], margin[1] : inside.shape[1] - margin[1]]
-    top, left = np.unravel_index(middle.argmax(), middle.shape)
-    return int(left + margin[1]), int(top + margin[0]), side
-
-
-def compare(
-    images: Mapping[str, Tensor],
-    clean: Tensor,
-    title: str = "",
-    scores: Mapping[str, str] | None = None,
-    zoom: Box | None = None,
-    amplify: int = 10,
-) -> Figure:
-    """Several methods on one image, a column each: the whole image, an enlarged detail, the error map.
-
-    Args:
-        images: method -> restored image, 1 x 3 x H x W in [0, 1]. The clean image is added as the last column.
-        clean: 1 x 3 x H x W in [0, 1].
-        title: the figure's title.
-        scores: method -> text under its name, such as "31.2 dB".
-        zoom: the square to enlarge; by default the one with the most detail.
-        amplify: error maps show the absolute error, mean over channels, times this factor; 1 and above is white.
-    """
-    columns = {**images, "clean": clean}
-    left, top, side = zoom or busiest_box(clean, max(24, min(clean.shape[-2:]) // 4))
-    ratio = clean.shape[-2] / clean.shape[-1]
-    height = (2.3 * (1 + 2 * ratio) + 1) / 3
-    figure, axes = new_figure(3, len(columns), 2.3, height, height_ratios=[ratio, 1, ratio])
-    target = as_array(clean)
-    for (whole, detail, error), (name, image) in zip(axes.T, columns.items(), strict=True):
-        array = as_array(image)
-        whole.imshow(array, vmin=0, vmax=1)
-        whole.add_patch(Rectangle((left, top), side, side, fill=False, edgecolor=_BOX_COLOUR, linewidth=1.5))
-        whole.set_title(f"{name}\n{(scores or {}).get(name, '')}", fontsize=9)
-        detail.imshow(array[top : top + side, left : left + side], vmin=0, vmax=1, interpolation="nearest")
-        error.imshow(np.abs(array - target).mean(2) * amplify, vmin=0, vmax=1, cmap="magma")
-        for axis in (whole, detail, error):
-            axis.set_xticks([])
-            axis.set_yticks([])
-    for axis, label in zip(axes[:, 0], ("whole image", "detail", f"error x {amplify}"), strict=True):
-        axis.set_ylabel(label, fontsize=9)
-    figure.suptitle(title, fontsize=12)
-    return figure
+COLOURS = {
+    "input": "#9aa0a6", "classical": "#4c78a8", "start": "#f2b28c", "learned": "#e4572e", "oracle": "#b8a9d9",
+}  # fmt: skip
+"""Colour of each kind of method: gray for the input, blue for classical methods, pale orange for a network before
+its training, orange for trained networks, pale violet for oracles."""
 
 
 def scores_chart(rows: Sequence[Mapping], title: str = "") -> Figure:
@@ -285,14 +124,21 @@ def perception_distortion_plane(
     axis.margins(x=0.1, y=0.15)
     left, right = axis.get_xlim()
     bottom, top = axis.get_ylim()
-    # Names stand on the side with more space, and above each other where points are close.
+    # Names stand on the side with more space, above each other where points are close, with a line to their points.
     heights = {"left": bottom, "right": bottom}
     for name, (across, up) in sorted(points.items(), key=lambda point: point[1][1]):
         side = "left" if across < (left + right) / 2 else "right"
         heights[side] = max(up, heights[side] + 0.05 * (top - bottom))
         indent = {"left": 8, "right": -8}[side]
         axis.annotate(
-            name, (across, heights[side]), (indent, 0), textcoords="offset points", fontsize=8, ha=side, va="center"
+            name,
+            (across, up),
+            (across, heights[side]),
+            textcoords=axis.transData + ScaledTranslation(indent / 72, 0, figure.dpi_scale_trans),
+            arrowprops={"arrowstyle": "-", "color": "gray", "linewidth": 0.6},
+            fontsize=8,
+            ha=side,
+            va="center",
         )
     axis.set_xlabel("PSNR (dB): further right is closer")
     axis.set_ylabel("texture distance: lower looks more real")
@@ -325,10 +171,6 @@ def robustness_curves(
     return figure
 
 
-def _marker(points: Sequence) -> str | None:
-    return "o" if len(points) < 15 else None
-
-
 def histogram(images: Mapping[str, Tensor], title: str = "") -> Figure:
     """Histograms of the values of images, a panel each. Salt and pepper noise shows as spikes at 0 and 1.
 
@@ -358,3 +200,7 @@ def heat_map(axis: Axes, values: Tensor, title: str = "", vmin: float = 0, vmax:
     axis.set_title(title, fontsize=10)
     axis.set_axis_off()
     axis.figure.colorbar(shown, ax=axis, fraction=0.046)
+
+
+def _marker(points: Sequence) -> str | None:
+    return "o" if len(points) < 15 else None
