@@ -4,7 +4,7 @@ from gan_restore.evaluation.pairs import Channel, Pair, Pairs, measure, score
 from gan_restore.evaluation.report import as_text, notes, paired_gain, protocol
 from gan_restore.evaluation.robustness import robustness_sweep
 from gan_restore.evaluation.table import TITLES, Kind, Method, Row, best, evaluate, methods
-from gan_restore.evaluation.trained import evaluate_checkpoint, trained
+from gan_restore.evaluation.trained import evaluate_checkpoint, trained, untrained
 
 __all__ = [
     "TITLES",
@@ -26,4 +26,5 @@ __all__ = [
     "robustness_sweep",
     "score",
     "trained",
+    "untrained",
 ]

@@ -4,6 +4,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from gan_restore.data.layouts import Split
 from gan_restore.evaluation.pairs import Pairs
 from gan_restore.evaluation.table import Method, Row, evaluate, methods
@@ -47,6 +49,29 @@ def trained(
         restorer = Restorer(generator, compute, recipe)
         found.append(Method(name, "learned", restorer, file.name, note))
     return found
+
+
+def untrained(recipe: Recipe, compute: Compute | None = None) -> Method:
+    """The generator of a recipe as its training begins, as a method: the row that shows what training changed.
+
+    That is a network with initial weights drawn from the recipe's seed, or the one of `start_from`.
+
+    Args:
+        recipe: the recipe.
+        compute: device and precision.
+
+    Raises:
+        UserError: if the checkpoint to start from cannot be read.
+
+    Example:
+        >>> from gan_restore import recipes
+        >>> untrained(recipes.get("resnet-gan", "smoke")).name
+        'resnet-gan, before training'
+    """
+    torch.manual_seed(recipe.seed)
+    generator = load_generator(recipe.start_from)[0] if recipe.start_from else recipe.generator()
+    note = f"the weights of {Path(recipe.start_from).name}" if recipe.start_from else ""
+    return Method(f"{recipe.name}, before training", "start", Restorer(generator, compute, recipe), note=note)
 
 
 def _stage(file: Path, recipe: Recipe, facts: dict[str, Any]) -> str:

@@ -36,6 +36,8 @@ class Restorer:
         self._over_scales = recipe.over_scales if recipe else 0
         self._keep_tone = recipe.keep_tone if recipe else False
         self._fabric = (compute or Compute()).fabric()
+        self.generator = generator
+        """The network itself, on its device and in evaluation mode."""
         self._module = self._fabric.setup_module(generator.eval().to(memory_format=torch.channels_last))
 
     @torch.no_grad()

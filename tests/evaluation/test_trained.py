@@ -6,7 +6,7 @@ import torch
 from support import tiny
 
 from gan_restore import training
-from gan_restore.evaluation import Pairs, as_text, best, evaluate_checkpoint, trained
+from gan_restore.evaluation import Pairs, as_text, best, evaluate_checkpoint, trained, untrained
 from gan_restore.files import UserError
 from gan_restore.inference.checkpoints import load_generator, save_generator
 from gan_restore.metrics.fidelity import luma, psnr
@@ -104,3 +104,13 @@ def test_validation_follows_the_protocol_in_evaluation_mode(name: str, tmp_path:
             images = [luma(image)[..., border:-border, border:-border] for image in images]
         expected.append(psnr(*images).item())
     assert facts["val_psnr"] == pytest.approx(sum(expected) / len(expected), abs=1e-4)
+
+
+def test_the_start_of_a_training_is_a_row_of_its_own(run: Path, tmp_path: Path) -> None:
+    recipe = tiny()
+    start = untrained(recipe)
+    assert (start.name, start.kind) == ("unet-denoiser, before training", "start")
+    pair = Pairs(recipe.images("test"), recipe, crop=32)[0]
+    assert torch.equal(start(pair), untrained(recipe)(pair)) and not torch.equal(start(pair), trained(run)[0](pair))
+    further = untrained(tiny(start_from=str(run)))
+    assert torch.equal(further(pair), trained(run)[0](pair)) and further.note == "the weights of run"
