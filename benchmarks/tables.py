@@ -82,7 +82,7 @@ def fill(text: str) -> str:
         name, *rest = argument.split(maxsplit=2)
         results = read_json(RESULTS / f"{name}.json")
         if what == "minutes":
-            return f"{opening}{minutes(results['steps']):.0f}{closing}"
+            return f"{opening}{results['seconds'] / 60:.0f}{closing}"
         if what in model_tables.FORMS:
             table = model_tables.FORMS[what](results, *rest)
         elif "models" in results:
@@ -92,11 +92,6 @@ def fill(text: str) -> str:
         return f"{opening}\n\n{table}\n\n{closing}"
 
     return MARK.sub(replace, text)
-
-
-def minutes(steps: Sequence[dict[str, Any]]) -> float:
-    """The duration of some steps of a course in minutes."""
-    return sum(step["seconds"] for step in steps) / 60
 
 
 def overview(results: Results) -> str:
@@ -173,13 +168,13 @@ def _notes(rows: Sequence[Row]) -> list[str]:
 def _training_minutes(results: Results, name: str) -> float:
     if "training" in results:
         return results["training"][name]["minutes"]
-    return minutes([step for step in results["steps"] if step["step"] == f"05_training-{name}"])
+    return results["training_seconds"][name] / 60
 
 
 def _made_by(results: Results) -> str:
     """The conditions, as a line below a table."""
     facts = [
-        results["device"],
+        results["device"] + (f", {results['jobs']} notebooks at a time" if results.get("jobs", 1) > 1 else ""),
         *([results["precision"]] if "precision" in results else []),
         f"seed {results['seed']}",
     ]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -169,3 +170,13 @@ def save_model(
         models.MODELS / f"{name}.safetensors", generator, recipe, step=2700, stage=stage, card=CARD | changes
     )
     return generator.float()
+
+
+def write_notebook(path: Path, *sources: str, parameters: str) -> Path:
+    """Write a notebook with a cell of parameters and further cells of code."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in (parameters, *sources)])
+    notebook.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
+    notebook.cells[0].metadata["tags"] = ["parameters"]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+    return path

@@ -214,14 +214,16 @@ def test_results_are_copied_and_an_unknown_name_is_refused(tmp_path: Path, monke
         {"method": "best", "kind": "classical", "psnr": 22.0, **row},
         {"method": "network", "kind": "learned", "psnr": 23.456, **row},
     ]
-    steps = [{"step": "05_training-srgan", "recipe": "srgan", "seconds": 90.0}, {"step": "01", "seconds": 60.0}]
-    course = {"device": "CPU", "seed": 0, "versions": {"torch": "2"}, "steps": steps, "recipes": {"srgan": rows}}
+    course = {"device": "CPU", "jobs": 2, "seed": 0, "versions": {"torch": "2"}, "recipes": {"srgan": rows}}
+    course |= {"seconds": 126.0, "training_seconds": {"srgan": 90.0}}
     (tmp_path / "smoke").mkdir()
     (tmp_path / "smoke" / "summary.json").write_text(json.dumps(course))
     tables.add_results(tmp_path / "smoke")
     text = tables.fill("<!-- table: smoke -->old<!-- end --> in <!-- minutes: smoke -->9<!-- end --> minutes")
     assert (
-        "| 20.00 | 22.00 (best) | 23.46 | 2 min |" in text and "CPU, seed 0, torch 2" in text and "old" not in text
+        "| 20.00 | 22.00 (best) | 23.46 | 2 min |" in text
+        and "CPU, 2 notebooks at a time, seed 0, torch 2" in text
+        and "old" not in text
     )
     assert text.endswith("<!-- minutes: smoke -->2<!-- end --> minutes")
     assert "| network | learned | 23.46 | 0.5000 |" in tables.fill("<!-- table: smoke srgan --><!-- end -->")

@@ -1,5 +1,6 @@
 """`gan-restore course`: run every notebook without a browser."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from gan_restore.recipes.names import RECIPES
 
 
 def main(args: list[str]) -> None:
-    """Run the notebooks."""
+    """Run the notebooks. Exits with code 1 if one of them fails."""
 
     def run(
         scale: Scale = "smoke",
@@ -21,8 +22,9 @@ def main(args: list[str]) -> None:
         out: Path = Path("runs/course"),
         seed: int = 0,
         device: Device = "auto",
+        jobs: int | None = None,
     ) -> None:
-        """Run every notebook without a browser and make a page of the results, OUT/SCALE/index.html.
+        """Run every notebook without a browser, several at a time, and write them into OUT/SCALE.
 
         Example: gan-restore course --scale smoke --recipes unet-denoiser
 
@@ -33,9 +35,14 @@ def main(args: list[str]) -> None:
             out: Folder for the results.
             seed: Seed of all random numbers.
             device: Device to compute on; auto uses a GPU if there is one.
+            jobs: Notebooks that run at the same time; the default is one for each core, at most 4, and 1 on a GPU.
         """
-        from gan_restore.course import run_course
+        from gan_restore.course import CourseFailed, run_course
 
-        run_course(scale, recipes, data, out, seed, device)
+        try:
+            run_course(scale, recipes, data, out, seed, device, jobs)
+        except CourseFailed as failed:
+            print(f"gan-restore: {failed}", file=sys.stderr)
+            raise SystemExit(1) from None
 
     parse(run, args, "gan-restore course")

@@ -1,0 +1,124 @@
+"""The course without a browser: every notebook is run, several at a time, and one page shows the results."""
+
+import asyncio
+import importlib.util
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from gan_restore import recipes
+from gan_restore.course import plan
+from gan_restore.course.page import FIGURES, write_page
+from gan_restore.course.runner import execute, run_steps
+from gan_restore.files import UserError, read_csv, read_json, write_json
+from gan_restore.inference.devices import Compute, Device
+from gan_restore.inference.environment import device_name, versions
+from gan_restore.recipes.base import Scale
+from gan_restore.recipes.names import RECIPES
+
+
+class CourseFailed(Exception):
+    """Some notebooks of a course failed. The message has a line for each of them."""
+
+
+def run_course(
+    scale: Scale,
+    names: Sequence[str] = tuple(RECIPES),
+    data: str | Path | None = None,
+    out: str | Path = "runs/course",
+    seed: int = 0,
+    device: Device = "auto",
+    jobs: int | None = None,
+) -> Path:
+    """Run the notebooks and make a page of their results.
+
+    The notebooks of `plan.ONCE` run once, those of `plan.PER_RECIPE` for every recipe. Each executed notebook is
+    written into `out`/`scale`. If all succeeded, `summary.json` there holds all results, with versions, device and
+    seconds. Results that an earlier course left there for the same recipes are removed first.
+
+    Args:
+        scale: the scale of every recipe.
+        names: the recipes.
+        data: a folder that holds data sets by their names, such as `div2k` (see `Recipe.data_sets`); None uses the
+            photos inside scikit-image, at smoke only.
+        out: the folder for the results of all scales.
+        seed: the seed of every recipe.
+        device: where to compute.
+        jobs: how many notebooks run at the same time; on the CPU they share its cores. None runs one on a GPU, and
+            on the CPU one for each core, at most 4.
+
+    Returns:
+        The page of results, `index.html`.
+
+    Raises:
+        UserError: before anything runs, if a recipe has no fitting data, the device is missing or the course is not
+            installed.
+        CourseFailed: at the end, if a notebook failed. The executed notebooks are kept.
+    """
+    names = list(dict.fromkeys(names))
+    if not names:
+        raise UserError(f"no recipes named; choose of {', '.join(RECIPES)}")
+    if jobs is not None and jobs < 1:
+        raise UserError(f"jobs must be at least 1, not {jobs}")
+    steps = plan.plan(names)
+    used = dict.fromkeys([*names, *[step.recipe for step in steps if step.recipe]])
+    chosen = [recipes.get(name, scale, seed=seed) for name in used]
+    if any(importlib.util.find_spec(package) is None for package in ("papermill", "nbclient")):
+        raise UserError("the course needs more packages: pip install 'gan-restore[course]', or use `make course`")
+    if not plan.NOTEBOOKS.is_dir():
+        raise UserError(f"no notebooks at {plan.NOTEBOOKS}; run the course from a clone of the repository")
+    computing_on = Compute(device=device).fabric().device
+    data_sets = plan.data_sets(chosen, Path(data).resolve() if data else None)
+
+    cores = torch.get_num_threads()
+    jobs = jobs or (min(cores, 4) if computing_on.type == "cpu" else 1)
+    threads = max(1, cores // jobs) if computing_on.type == "cpu" else None
+    folder = Path(out).resolve() / scale
+    _remove_results(folder, names, steps)
+
+    async def run(step: plan.Step) -> None:
+        parameters = {"out_dir": str(folder), "seed": seed, "device": device}
+        if step.recipe:
+            parameters |= {"recipe": step.recipe, "scale": scale, "data_dir": data_sets[step.recipe]}
+        source, target = plan.NOTEBOOKS / f"{step.notebook}.ipynb", folder / f"{step.name}.ipynb"
+        await execute(source, target, parameters, threads)
+
+    started = time.perf_counter()
+    seconds, failures = asyncio.run(run_steps(steps, run, jobs))
+    if failures:
+        lines = [f"{name}: {what}; see {folder / name}.ipynb" for name, what in failures.items()]
+        raise CourseFailed("\n  ".join([f"{len(failures)} of {len(steps)} notebooks did not succeed:", *lines]))
+    summary = {
+        "scale": scale,
+        "seed": seed,
+        "device": device_name(computing_on),
+        "jobs": jobs,
+        "versions": versions(),
+        "seconds": round(time.perf_counter() - started, 1),
+        "steps": [
+            {"step": step.name, "recipe": step.recipe, "seconds": seconds[step.name]}
+            for step in sorted(steps, key=lambda step: step.name)
+        ],
+        "training_seconds": {name: read_csv(folder / name / "metrics.csv")[-1]["seconds"] for name in names},
+        "recipes": {name: read_json(folder / name / "results.json") for name in names},
+    }
+    write_json(folder / "summary.json", summary)
+    page = write_page(folder, summary)
+    print(f"The results: {page}")
+    return page
+
+
+def _remove_results(folder: Path, names: Sequence[str], steps: Sequence[plan.Step]) -> None:
+    """Remove what an earlier course wrote and this one writes again, so that nothing older is shown with it."""
+    files = [folder / "index.html", folder / "summary.json"]
+    files += [folder / f"{step.name}{suffix}" for step in steps for suffix in (".ipynb", ".html")]
+    for name in names:
+        files += [folder / name / "results.json", *(folder / name / "figures").glob(FIGURES)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in [*files, *(folder / "figures").glob(FIGURES)]:
+            file.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write {folder}: {error.strerror or error}; choose another --out") from None
