@@ -19,7 +19,7 @@ def main(args: list[str]) -> None:
             out: Folder for the notebooks.
             overwrite: Replace notebooks that you have changed, too.
         """
-        from gan_restore.course import NOTEBOOKS
+        from gan_restore.course.plan import NOTEBOOKS
         from gan_restore.exercises import write_copies
 
         written, kept = write_copies(NOTEBOOKS, out, overwrite)
