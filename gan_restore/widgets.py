@@ -57,7 +57,8 @@ class BeforeAfter:
         }
 
 
-# An invisible range input covers the images: it gives mouse, touch and keyboard without a kernel.
+# An invisible range input covers the images: it serves mouse, touch and keyboard without a kernel. JupyterLab keeps
+# the arrow keys to itself unless the input has the attribute data-lm-suppress-shortcuts.
 _WIPE = """\
 <div style="display: inline-grid; position: relative; width: {width}px; max-width: 100%; --cut: 50%">
 <img src="{0}" alt="{2}" style="grid-area: 1 / 1; width: 100%; margin: 0; image-rendering: {rendering}">
@@ -67,8 +68,8 @@ _WIPE = """\
 <span style="position: absolute; top: 6px; right: 6px; padding: 1px 6px; color: white; background: #0009">{3}</span>
 <span style="position: absolute; top: 0; bottom: 0; left: calc(var(--cut) - 1px); width: 2px; background: white;
  box-shadow: 0 0 3px black"></span>
-<input type="range" value="50" aria-label="{2} / {3}" style="grid-area: 1 / 1; z-index: 1; width: 100%;
- height: 100%; margin: 0; opacity: 0; cursor: ew-resize"
+<input type="range" value="50" aria-label="{2} / {3}" data-lm-suppress-shortcuts="true"
+ style="grid-area: 1 / 1; z-index: 1; width: 100%; height: 100%; margin: 0; opacity: 0; cursor: ew-resize"
  oninput="this.parentNode.style.setProperty('--cut', this.value + '%')"
  onfocus="this.parentNode.style.outline = '2px solid #4c78a8'" onblur="this.parentNode.style.outline = 'none'">
 </div>"""
@@ -189,6 +190,7 @@ class _Pointer(anywidget.AnyWidget):
       const [height, width] = model.get("size"), image = new Image(), mark = document.createElement("div");
       image.src = model.get("source");
       image.tabIndex = 0;
+      image.dataset.lmSuppressShortcuts = "true";  // of JupyterLab
       image.alt = "Move the pointer over the image, or press the arrow keys";
       image.style.cssText = "display: block; max-width: 100%; cursor: crosshair; touch-action: none;" +
         `width: ${model.get("width")}px; image-rendering: ${model.get("width") > width ? "pixelated" : "auto"}`;
@@ -304,11 +306,11 @@ def _enlarged(picture: Image.Image) -> Image.Image:
 
 def _grid(pictures: Sequence[tuple[str, Image.Image]], gap: int = 8, line: int = 22) -> Image.Image:
     """Pictures with captions in rows, on white."""
-    width = max(picture.width for _, picture in pictures) + gap
+    font = ImageFont.load_default(15)
+    width = max(max(picture.width, int(font.getlength(caption))) for caption, picture in pictures) + gap
     height = max(picture.height for _, picture in pictures) + gap + line
     columns = min(len(pictures), max(1, _GRID_WIDTH // width))
     sheet = Image.new("RGB", (columns * width, -(-len(pictures) // columns) * height), "white")
-    font = ImageFont.load_default(15)
     for number, (caption, picture) in enumerate(pictures):
         left, top = number % columns * width, number // columns * height
         ImageDraw.Draw(sheet).text((left, top + 2), caption, "black", font)
