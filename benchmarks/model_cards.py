@@ -81,7 +81,7 @@ TEXTS = {
     "x4": Text(
         "Sharp photos without JPEG artefacts that are too small by four. Among the possible originals it gives the "
         "mean, which is smooth and close to each of them.",
-        (*_ENLARGED, "Textures of a few pixels are blurred; `x4-gan` draws them."),
+        (*_ENLARGED, "Textures of a few pixels are blurred."),
     ),
     "x4-gan": Text(
         "Sharp photos without JPEG artefacts that are too small by four, where a sharp picture is wanted more than "

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import skimage
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from gan_restore import figures, images, metrics
@@ -168,7 +169,7 @@ def restored(name: str, example: Example) -> dict[str, Tensor]:
     return {_title("before", before, clean): before, _title("after", after, clean): after, "clean": clean}
 
 
-def pixel_loss_and_gan() -> figures.Figure:
+def pixel_loss_and_gan() -> Figure:
     """The same parts of photos enlarged by x4 and by x4-gan, beside bicubic enlargement and the clean photo."""
     rows = []
     for example in EXAMPLES["x4-gan"]:
