@@ -27,6 +27,7 @@ from .degradations import Downsample as Downsample
 from .degradations import GaussianBlur as GaussianBlur
 from .degradations import GaussianNoise as GaussianNoise
 from .degradations import LowResolution as LowResolution
+from .degradations import OldPrint as OldPrint
 from .degradations import SaltAndPepper as SaltAndPepper
 from .degradations import Scratches as Scratches
 from .degradations import ScratchOverlay as ScratchOverlay

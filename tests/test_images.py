@@ -35,6 +35,11 @@ def test_a_png_comes_back_as_it_went(tmp_path: Path, size: tuple[int, int]) -> N
     assert read(tmp_path / "a.png").dtype == torch.float32
 
 
+def test_every_8_bit_value_comes_back() -> None:
+    values = torch.arange(256, dtype=torch.uint8).expand(1, 3, 1, 256)
+    assert torch.equal(to_bytes(to_tensor(values)), values)
+
+
 def test_exif_turn_is_applied(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned by a quarter

@@ -23,6 +23,7 @@ def test_the_hash_gives_the_stated_shares() -> None:
     splits = [split_of(f"image_{i}") for i in range(5000)]
     assert splits.count("train") / 5000 == pytest.approx(0.8, abs=0.02)
     assert splits.count("val") / 5000 == pytest.approx(0.1, abs=0.015)
+    assert all(split_of(f"IMAGE_{i}") == split_of(f"image_{i}") for i in range(20)), "upper case does not matter"
 
 
 def test_folders_named_after_splits_are_kept(folder: Path) -> None:
