@@ -70,7 +70,7 @@ def psnr(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
         ),
     ]
     clean, noise = torch.rand(2, 3, 3, 9, 12, generator=seeded(0))
-    restored = clean + torch.tensor([0.05, 0.2, 0.8]).view(3, 1, 1, 1) * noise
+    restored = (clean + torch.tensor([0.05, 0.2, 0.8]).view(3, 1, 1, 1) * noise).clamp(0, 1)
     return _compare(answer, metrics.psnr, [(restored, clean), (restored[2:], clean[2:])], mistakes)
 
 
