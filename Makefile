@@ -8,7 +8,7 @@ READY  := .venv/.ready
 $(shell test "$$(cat $(READY) 2>/dev/null)" = "$(CURDIR)" || rm -f $(READY))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup course test lint format lab tables lock clean
+.PHONY: help setup course site test lint format lab tables lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -28,8 +28,11 @@ $(READY): requirements.lock pyproject.toml
 
 setup: $(READY) ## create .venv with the exact versions of requirements.lock
 
-course: $(READY) ## run the course (SCALE=smoke; for small and full DATA=the folder of the data sets)
+course: $(READY) ## run the course and build its site (SCALE=smoke; for small and full DATA=the folder of the data sets)
 	@$(BIN)/gan-restore course --scale $(SCALE) $(if $(DATA),--data "$(DATA)")
+
+site: $(READY) ## build the site of a finished course again (SCALE=smoke)
+	@$(BIN)/gan-restore site --scale $(SCALE)
 
 test: $(READY) ## run the tests and the examples in docstrings
 	@$(BIN)/python -m pytest

@@ -60,7 +60,7 @@ def test_the_library_needs_no_jupyter() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_a_wheel_holds_the_models_and_the_templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wheel_holds_the_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(ROOT / "gan_restore", tmp_path / "gan_restore")
@@ -69,7 +69,6 @@ def test_a_wheel_holds_the_models_and_the_templates(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     wheel = zipfile.ZipFile(tmp_path / flit_core.buildapi.build_wheel(str(tmp_path)))
     assert wheel.read("gan_restore/models/any.safetensors") == b"weights"
-    assert "gan_restore/templates/course.html" in wheel.namelist()
 
 
 def test_conda_users_get_the_same_environment() -> None:
@@ -92,11 +91,14 @@ def test_ci_and_the_workflows_call_the_same() -> None:
         for name, file in WORKFLOWS.items()
     }
     assert ".ci/run" in runs["checks.yml"] and ".ci/run" in runs["newest.yml"] and "make course" in runs["gpu.yml"]
+    assert "make course" in runs["site.yml"]
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_workflows_can_only_read_the_repository(name: str) -> None:
     assert WORKFLOWS[name]["permissions"] == {"contents": "read"}
+    raised = {job: kind["permissions"] for job, kind in WORKFLOWS[name]["jobs"].items() if "permissions" in kind}
+    assert raised == ({"publish": {"pages": "write", "id-token": "write"}} if name == "site.yml" else {})
     for step in (step for job in WORKFLOWS[name]["jobs"].values() for step in job["steps"]):
         assert re.fullmatch(r"[\w/-]+@v\d+", step.get("uses", "any/action@v1")), "a major version is named"
         if step.get("uses", "").startswith("actions/checkout@"):

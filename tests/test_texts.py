@@ -158,6 +158,7 @@ def test_every_option_in_a_text_exists() -> None:
         "models",
         "restore",
         "course",
+        "site",
         "exercises",
         *(f"train {name}" for name in ("srgan", "pix2pix")),
     ):

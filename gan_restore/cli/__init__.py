@@ -16,7 +16,8 @@ gan-restore: image restoration with GANs
   gan-restore evaluate RUN_OR_CHECKPOINT ...          compare a trained model with the classical methods
   gan-restore models                                  list the trained models that are part of the package
   gan-restore restore PHOTO... --model NAME ...       restore photos with one of them, or with --checkpoint FILE
-  gan-restore course [--scale smoke] ...              run every notebook and make a page of the results
+  gan-restore course [--scale smoke] ...              run every notebook and make a site of the results
+  gan-restore site [--scale smoke]                    build the site of a finished course again
   gan-restore exercises [--out lab]                   write the notebooks without the solutions of the exercises
   gan-restore cache [--clear] ...                     show or clear the cache of decoded images
 
@@ -29,6 +30,7 @@ COMMANDS = {
     "models": "gan_restore.cli.list_models",
     "restore": "gan_restore.cli.restore",
     "course": "gan_restore.cli.course",
+    "site": "gan_restore.cli.site",
     "exercises": "gan_restore.cli.exercises",
     "cache": "gan_restore.cli.cache",
 }
@@ -42,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments after `gan-restore`; None takes those of the process.
 
     Returns:
-        The exit code: 0, 2 for an error that the user can mend, 130 after Ctrl-C.
+        The exit code: 0; 1 if a notebook of the course failed; 2 for an error that the user can mend; 130 after
+        Ctrl-C.
     """
     args = list(sys.argv[1:] if argv is None else argv)
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -24,7 +24,7 @@ def main(args: list[str]) -> None:
         device: Device = "auto",
         jobs: int | None = None,
     ) -> None:
-        """Run every notebook without a browser, several at a time, and write them into OUT/SCALE.
+        """Run every notebook without a browser, several at a time, and make a site of them, OUT/SCALE/site.
 
         Example: gan-restore course --scale smoke --recipes unet-denoiser
 

@@ -1,7 +1,8 @@
-"""The course without a browser: every notebook is run, several at a time, and one page shows the results."""
+"""The course without a browser: every notebook is run, several at a time, and a site shows the results."""
 
 import asyncio
 import importlib.util
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,13 +11,15 @@ import torch
 
 from gan_restore import recipes
 from gan_restore.course import plan
-from gan_restore.course.page import FIGURES, write_page
 from gan_restore.course.runner import execute, run_steps
+from gan_restore.course.site import PACKAGES, build_site
 from gan_restore.files import UserError, read_csv, read_json, write_json
 from gan_restore.inference.devices import Compute, Device
 from gan_restore.inference.environment import device_name, versions
 from gan_restore.recipes.base import Scale
 from gan_restore.recipes.names import RECIPES
+
+_FIGURES = "[0-9][0-9]_*.png"  # the notebooks' names for figures: 06_scores.png
 
 
 class CourseFailed(Exception):
@@ -32,11 +35,11 @@ def run_course(
     device: Device = "auto",
     jobs: int | None = None,
 ) -> Path:
-    """Run the notebooks and make a page of their results.
+    """Run the notebooks and make a site of their results.
 
     The notebooks of `plan.ONCE` run once, those of `plan.PER_RECIPE` for every recipe. Each executed notebook is
     written into `out`/`scale`. If all succeeded, `summary.json` there holds all results, with versions, device and
-    seconds. Results that an earlier course left there for the same recipes are removed first.
+    seconds, and `site` the pages. Results that an earlier course left there for the same recipes are removed first.
 
     Args:
         scale: the scale of every recipe.
@@ -50,11 +53,11 @@ def run_course(
             on the CPU one for each core, at most 4.
 
     Returns:
-        The page of results, `index.html`.
+        The first page of the site, `site/index.html`.
 
     Raises:
         UserError: before anything runs, if a recipe has no fitting data, the device is missing or the course is not
-            installed.
+            installed; at the end, if the site cannot be built.
         CourseFailed: at the end, if a notebook failed. The executed notebooks are kept.
     """
     names = list(dict.fromkeys(names))
@@ -65,7 +68,7 @@ def run_course(
     steps = plan.plan(names)
     used = dict.fromkeys([*names, *[step.recipe for step in steps if step.recipe]])
     chosen = [recipes.get(name, scale, seed=seed) for name in used]
-    if any(importlib.util.find_spec(package) is None for package in ("papermill", "nbclient")):
+    if any(importlib.util.find_spec(package) is None for package in ("papermill", "nbclient", *PACKAGES)):
         raise UserError("the course needs more packages: pip install 'gan-restore[course]', or use `make course`")
     if not plan.NOTEBOOKS.is_dir():
         raise UserError(f"no notebooks at {plan.NOTEBOOKS}; run the course from a clone of the repository")
@@ -99,26 +102,28 @@ def run_course(
         "seconds": round(time.perf_counter() - started, 1),
         "steps": [
             {"step": step.name, "recipe": step.recipe, "seconds": seconds[step.name]}
-            for step in sorted(steps, key=lambda step: step.name)
+            for step in sorted(steps, key=lambda step: step.notebook)
         ],
         "training_seconds": {name: read_csv(folder / name / "metrics.csv")[-1]["seconds"] for name in names},
         "recipes": {name: read_json(folder / name / "results.json") for name in names},
     }
     write_json(folder / "summary.json", summary)
-    page = write_page(folder, summary)
-    print(f"The results: {page}")
+    print("building the site ...", flush=True)
+    page = build_site(folder)
+    print(f"The course, with its results: {page}")
     return page
 
 
 def _remove_results(folder: Path, names: Sequence[str], steps: Sequence[plan.Step]) -> None:
     """Remove what an earlier course wrote and this one writes again, so that nothing older is shown with it."""
-    files = [folder / "index.html", folder / "summary.json"]
-    files += [folder / f"{step.name}{suffix}" for step in steps for suffix in (".ipynb", ".html")]
+    files = [folder / "summary.json", *[folder / f"{step.name}.ipynb" for step in steps]]
     for name in names:
-        files += [folder / name / "results.json", *(folder / name / "figures").glob(FIGURES)]
+        files += [folder / name / "results.json", *(folder / name / "figures").glob(_FIGURES)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for file in [*files, *(folder / "figures").glob(FIGURES)]:
+        for file in [*files, *(folder / "figures").glob(_FIGURES)]:
             file.unlink(missing_ok=True)
+        if (folder / "site").exists():
+            shutil.rmtree(folder / "site")
     except OSError as error:
         raise UserError(f"cannot write {folder}: {error.strerror or error}; choose another --out") from None

@@ -1,6 +1,6 @@
 """The learner's copies of the notebooks, in which the solutions of the exercises are left out.
 
-In a notebook the solution stands in a code cell with the tag `exercise`, between two markers:
+In a notebook the solution stands in a code cell with the tag `exercise`, between two markers::
 
     def psnr_by_hand(restored, clean):
         ### BEGIN SOLUTION

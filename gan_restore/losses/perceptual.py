@@ -20,7 +20,7 @@ class PerceptualLoss(nn.Module):
     """Content loss of SRGAN: the distance between two images in the feature space of VGG19.
 
     With phi the features of VGG19 (Simonyan and Zisserman 2015), trained on ImageNet, after the activation of the
-    fourth convolution before the fifth pooling, it is
+    fourth convolution before the fifth pooling, it is::
 
         0.006 mean((phi(restored) - phi(clean))^2)
 
@@ -80,7 +80,7 @@ class PerceptualLoss(nn.Module):
 class EfficientNetDistance(nn.Module):
     """How differently two images look to EfficientNet-lite0, a small classifier trained on ImageNet.
 
-    With phi_l(x, p) the features of image x at place p of layer l, scaled to length 1, it is
+    With phi_l(x, p) the features of image x at place p of layer l, scaled to length 1, it is::
 
         mean_l mean_p |phi_l(restored, p) - phi_l(clean, p)|^2
 

@@ -14,8 +14,8 @@ def pixel_loss(restored: Tensor, clean: Tensor, kind: Pixel = "mse") -> Tensor:
 
     With r a value of `restored` and c the value of `clean` at the same place, it is the mean of
 
-    - "mse": (r - c)^2, the mean squared error;
-    - "l1": |r - c|, the mean absolute error, which blurs less (Isola et al. 2017, section 3.1).
+    - "mse": `(r - c)^2`, the mean squared error;
+    - "l1": `|r - c|`, the mean absolute error, which blurs less (Isola et al. 2017, section 3.1).
 
     Args:
         restored, clean: batches of the same shape, such as N x 3 x H x W in [0, 1].

@@ -121,10 +121,10 @@ def ssim(restored: Tensor, clean: Tensor) -> Tensor:
 def texture_distance(restored: Tensor, clean: Tensor) -> Tensor:
     """Distance between the textures of two images: do they hold as many sharp and soft transitions, anywhere?
 
-    The brightness b is the mean of the channels. The steps of an image are |b(p) - b(q)| over all pairs of
+    The brightness b is the mean of the channels. The steps of an image are `|b(p) - b(q)|` over all pairs of
     neighbouring pixels p and q, horizontal and vertical. The distance is the Wasserstein-1 distance between the
     steps r of the restored and c of the clean image. In one dimension it compares them in sorted order (Peyré and
-    Cuturi 2019, remark 2.28):
+    Cuturi 2019, remark 2.28)::
 
         W1 = 1/n sum_k |r_(k) - c_(k)|
 

@@ -126,7 +126,7 @@ def fid(
 ) -> Measurement:
     """Frechet Inception distance between two sets of images (Heusel et al. 2017; torchmetrics).
 
-    Gaussians with means m and covariances S are fitted to the Inception features of both sets:
+    Gaussians with means m and covariances S are fitted to the Inception features of both sets::
 
         FID = |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))
 
