@@ -45,8 +45,8 @@ def check(name: str, answer: Any) -> None:
         raise WrongAnswer("Not yet: replace the `...` by your code.")
     try:
         wrong = find(answer)
-    except NotImplementedError as error:
-        raise WrongAnswer(f"Not yet: {error}") from None
+    except NotImplementedError:
+        raise WrongAnswer("Not yet: replace the line `raise NotImplementedError` by your code.") from None
     except Exception as error:  # of the learner's code, which can be any
         raise WrongAnswer(f"Not yet: your code raises {type(error).__name__}: {error}") from error
     if wrong:

@@ -57,7 +57,7 @@ def blank(notebook: "NotebookNode") -> "NotebookNode":
 def _blanked(solution: re.Match[str]) -> str:
     indentation, code = solution.groups()
     if indentation:
-        return f'{indentation}raise NotImplementedError("Replace this line by your code.")'
+        return f'{indentation}raise NotImplementedError("Write your code here.")'
     names: list[str] = []
     for statement in ast.parse(textwrap.dedent(code)).body:
         if isinstance(statement, ast.FunctionDef | ast.ClassDef):

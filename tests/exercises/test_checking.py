@@ -254,11 +254,11 @@ def test_a_mistake_is_named(name: str, answer: Any, said: str, capsys: pytest.Ca
 @pytest.mark.parametrize("name", EXERCISES)
 def test_a_blank_answer_is_not_yet_one(name: str) -> None:
     def blank(*_):
-        raise NotImplementedError("Replace this line by your code.")
+        raise NotImplementedError("Write your code here.")
 
     with pytest.raises(WrongAnswer, match=r"Not yet: replace the `\.\.\.`"):
         check(name, ...)
-    with pytest.raises(WrongAnswer, match="Not yet: Replace this line"):
+    with pytest.raises(WrongAnswer, match="Not yet: replace the line"):
         check(name, blank)
 
 

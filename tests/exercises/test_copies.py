@@ -36,9 +36,7 @@ def blanked(source: str) -> str:
 def test_a_solution_inside_a_function_becomes_an_error() -> None:
     source = blanked(SOLVED)
     assert source == (
-        "def half(x):\n    if x:\n"
-        '        raise NotImplementedError("Replace this line by your code.")\n'
-        "    return 0\n"
+        'def half(x):\n    if x:\n        raise NotImplementedError("Write your code here.")\n    return 0\n'
     )
     ast.parse(source)
 
