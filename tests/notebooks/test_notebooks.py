@@ -1,8 +1,10 @@
 """What every notebook must have, checked on its source. `make course` executes them."""
 
 import ast
+import re
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import nbformat
 import pytest
@@ -69,6 +71,27 @@ def test_sections_that_every_notebook_has(notebook: nbformat.NotebookNode) -> No
     assert "**Exercise" in text and "<summary>Solution</summary>" in text
     assert "**Next:**" in text or "**Read next:**" in text
     assert any("assert" in cell.source for cell in code(notebook))
+    if "You will be able to" in text:  # rewritten
+        assert "**You need to know" in text and "**Time:**" in text
+        assert "## Summary" in headings and "## Quiz" in headings and text.count("<summary>Answer</summary>") == 3
+        assert any("### BEGIN SOLUTION" in cell.source for cell in code(notebook)), "an exercise that checks itself"
+
+
+def test_pictures_exist_and_say_what_they_show() -> None:
+    shown = set()
+    for path in NOTEBOOKS:
+        text = "\n".join(
+            cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"
+        )
+        for description, name in re.findall(r"!\[([^]]*)\]\((pictures/[^)]*)\)", text):
+            assert len(description) > 40, name
+            shown.add(FOLDER / name)
+    assert shown == set((FOLDER / "pictures").iterdir())
+    for picture in shown:
+        _, _, width, height = ElementTree.parse(picture).getroot().attrib["viewBox"].split()
+        assert f'<rect width="{width}" height="{height}" fill="white"/>' in picture.read_text(), (
+            "dark pages show it too"
+        )
 
 
 @pytest.fixture
