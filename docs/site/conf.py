@@ -20,9 +20,12 @@ extensions = [
     "sphinx.ext.napoleon",
 ]
 templates_path = ["."]
+highlight_language = "none"  # code blocks that name no language are commands
 
 # Notebooks are shown as they were executed.
 nb_execution_mode = "off"
+nb_code_prompt_show = "Show a solution"  # of an exercise: no other cell is folded
+nb_code_prompt_hide = "Hide the solution"
 nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # the scripts would come from another host
 myst_enable_extensions = ["amsmath", "dollarmath"]
 myst_heading_anchors = 3  # links to README.md#architecture

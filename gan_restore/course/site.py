@@ -1,6 +1,7 @@
 """The site: a course's executed notebooks, the docs and the library's docstrings as pages, made with Sphinx."""
 
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from gan_restore.recipes.names import RECIPES
 
 PACKAGES = ("myst_nb", "furo", "sphinx-mathjax-offline")
 _WIDGET = "application/vnd.jupyter.widget-view+json"
+_MARKERS = re.compile(r"^ *### (BEGIN|END) SOLUTION *\n?", re.MULTILINE)
 _PICTURES = {"image/png", "image/svg+xml", "text/html"}
 
 
@@ -78,13 +80,15 @@ def _collect(folder: Path, sources: Path) -> None:
         summary=summary,
         systems=systems,
         notebooks=[_copy_notebook(folder, sources / "notebooks", step) for step in summary["steps"]],
-        docs=sorted(path.relative_to(sources) for path in (sources / "docs").rglob("*.md")),
+        docs=sorted(path.relative_to(sources).with_suffix("") for path in (sources / "docs").rglob("*.md")),
     )
     (sources / "index.md").write_text(page, encoding="utf-8")
 
 
 def _copy_notebook(folder: Path, target: Path, step: dict[str, Any]) -> str:
-    """Copy an executed notebook as a page shows it: pictures for widgets, and no folders of this machine.
+    """Copy an executed notebook as a page shows it.
+
+    Widgets become pictures, solutions of exercises are folded, and no folder of this machine is named.
 
     Returns:
         Its line in the table of contents.
@@ -101,6 +105,9 @@ def _copy_notebook(folder: Path, target: Path, step: dict[str, Any]) -> str:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if _is_shown(output)]
+            if "exercise" in cell.metadata.get("tags", []):
+                cell.source = _MARKERS.sub("", cell.source)
+                cell.metadata.tags.append("hide-input")  # MyST-NB folds it
     heading, _, rest = notebook.cells[0].source.partition("\n")
     contents = f"notebooks/{name}"
     if step["recipe"] and name.endswith(step["recipe"]):  # one notebook for several recipes

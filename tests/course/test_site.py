@@ -44,6 +44,7 @@ answer = 42
 ```
 </details>
 """
+EXERCISE = "def half(x):\n    ### BEGIN SOLUTION\n    return x / 2\n    ### END SOLUTION"
 
 
 def notebook(path: Path, text: str, *outputs: nbformat.NotebookNode, **parameters: object) -> None:
@@ -51,6 +52,7 @@ def notebook(path: Path, text: str, *outputs: nbformat.NotebookNode, **parameter
         nbformat.v4.new_markdown_cell(text),
         nbformat.v4.new_code_cell("# Parameters", metadata={"tags": ["injected-parameters"]}),
         nbformat.v4.new_code_cell("shown", outputs=list(outputs), execution_count=1),
+        nbformat.v4.new_code_cell(EXERCISE, metadata={"tags": ["exercise"]}),
     ]
     executed = nbformat.v4.new_notebook(cells=cells)
     executed.metadata["papermill"] = {"parameters": {"out_dir": str(path.parent), **parameters}}
@@ -122,6 +124,7 @@ def test_a_notebook_is_a_page_with_formulas_pictures_and_folded_answers(site: Pa
     )
     assert 'src="../_images/diagram.svg"' in page and (site / "_images" / "diagram.svg").exists()
     assert "<details><summary>Solution</summary>" in page and 'href="../README.html#results"' in page
+    assert "Show a solution" in page and "return" in page and "SOLUTION" not in page
     assert 'class="next-page"' in page and "06 · Evaluation: is it better? (srgan)" in page
 
 
