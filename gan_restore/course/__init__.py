@@ -76,6 +76,7 @@ def run_course(
     data_sets = plan.data_sets(chosen, Path(data).resolve() if data else None)
 
     cores = torch.get_num_threads()
+    # At most 4, because each notebook needs about a gigabyte of memory.
     jobs = jobs or (min(cores, 4) if computing_on.type == "cpu" else 1)
     threads = max(1, cores // jobs) if computing_on.type == "cpu" else None
     folder = Path(out).resolve() / scale
