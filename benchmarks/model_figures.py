@@ -20,6 +20,7 @@ from gan_restore.degradations import (
     GaussianBlur,
     GaussianNoise,
     LowResolution,
+    OldPrint,
     SaltAndPepper,
     seeded,
 )
@@ -71,6 +72,7 @@ def _none(clean: Tensor, _: torch.Generator) -> Tensor:
     return clean
 
 
+_CRACKS = OldPrint(scratches=4.0, width=3.0, blotches=0.0)
 WOMAN, CAT, EYE, MAN = (140, 30, 160), (70, 20, 240), (100, 50, 120), (180, 60, 120)
 CUP, GRASS, LETTERS = (200, 80, 160), (180, 180, 120), (150, 60, 120)
 
@@ -80,8 +82,8 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("6 % of the pixels", "camera.png", MAN, _only(SaltAndPepper(0.06))),
     ),
     "scratches": (
-        Example("an old print", "astronaut.png", (90, 0, 240)),
-        Example("an old print", "camera.png", (120, 40, 240)),
+        Example("scratches, cracks", "astronaut.png", (0, 0, 512), _only(_CRACKS)),
+        Example("stained, too", "camera.png", (120, 40, 240)),
     ),
     "photo": (
         Example("blur, noise, JPEG", "chelsea.png", CAT),

@@ -121,7 +121,7 @@ MODELS: dict[str, Model] = {
     ),
     "scratches": Model(
         "pix2pix",
-        "scratched, stained, torn and faded photos and portraits, in colour, gray or sepia",
+        "scratched, cracked and dusty photos and portraits, in colour, gray or sepia",
         "prints",
         (Target("cbsd68", gain=4.5), Target("faces/val", gain=4.5)),
         changes={"damage": "print", "toned": 0.5, "square": 0, "augment": "dihedral", "adversarial_weight": 0.0},
@@ -189,8 +189,8 @@ MODELS: dict[str, Model] = {
         changes={
             **_ENLARGE, "image_size": 64, "pretrain_epochs": 0, "learning_rate": 1e-4, "beta1": 0.5,
             "discriminator_kind": "local", "discriminator_width": 32, "discriminator_learning_rate": 1e-3,
-            "adversarial": "hinge", "adversarial_weight": 0.008,
-            "perceptual_network": "efficientnet-lite0", "perceptual_weight": 0.01,
+            "adversarial": "hinge", "adversarial_weight": 0.012,
+            "perceptual_network": "efficientnet-lite0", "perceptual_weight": 0.04,
         },
         cpu={**_ONE_CORE, "blocks": 10, "crops_per_image": 31, "epochs": 2},
         small={"epochs": 2},
