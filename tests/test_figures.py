@@ -7,9 +7,12 @@ from PIL import Image
 from gan_restore import figures
 
 ROWS = [
-    {"method": "input", "kind": "input", "psnr": 17.0, "ssim": 0.4, "data": "x", "n_images": 2},
-    {"method": "net", "kind": "learned", "psnr": 50.0, "ssim": 0.99, "data": "x", "n_images": 2},
-]
+    {
+        "method": method, "kind": kind, "psnr": psnr, "ssim": 0.5, "data": "x", "n_images": 3,
+        "per_image": {"psnr": [psnr - 1, psnr, psnr + 1], "ssim": [0.4, 0.5, 0.6]},
+    }
+    for method, kind, psnr in (("degraded", "input", 17.0), ("net", "learned", 50.0))
+]  # fmt: skip
 HISTORY = [
     {
         "step": i,
@@ -31,6 +34,7 @@ HISTORY = [
         lambda a, b: figures.image_rows([("row", {"a": a, "b": b[0]}), ("row", {"a": b, "b": a})], "title"),
         lambda a, b: figures.compare({"a": a}, b, "title", {"a": "3 dB"}),
         lambda a, b: figures.scores_chart(ROWS),
+        lambda a, b: figures.paired_gains(ROWS[1], ROWS[:1]),
         lambda a, b: figures.curves(HISTORY),
         lambda a, b: figures.curves([{"step": 1, "pixel": 0.5}, {"step": 2, "pixel": 0.4, "val_psnr": 3}]),
         lambda a, b: figures.histogram({"a": a, "b": b}),
@@ -59,3 +63,12 @@ def test_the_zoom_finds_the_detail() -> None:
     image[..., 40:60, 50:70] = torch.rand(20, 20)
     left, top, side = figures.busiest_box(image, 24)
     assert side == 24 and 46 <= left <= 50 and 36 <= top <= 40
+
+
+def test_paired_gains_show_every_image_and_leave_out_an_interval_of_one() -> None:
+    (axis,) = figures.paired_gains(ROWS[1], ROWS[:1]).axes
+    interval, dots, mean, _ = axis.lines
+    assert list(dots.get_xdata()) == [33.0] * 3 and list(mean.get_xdata()) == [33.0]
+    assert list(interval.get_xdata()) == [33.0, 33.0], "the difference is the same on all images"
+    single = [{**row, "per_image": {"psnr": row["per_image"]["psnr"][:1]}} for row in ROWS]
+    assert len(figures.paired_gains(single[1], single[:1]).axes[0].lines) == 3

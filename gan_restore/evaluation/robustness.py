@@ -7,7 +7,6 @@ from typing import Any
 from gan_restore.data.datasets import Images
 from gan_restore.evaluation.pairs import Pairs
 from gan_restore.evaluation.table import Method, evaluate
-from gan_restore.files import UserError
 from gan_restore.recipes.base import Recipe
 
 
@@ -15,6 +14,9 @@ def robustness_sweep(
     recipe: Recipe, images: Images, methods: Sequence[Method], limit: int = 3, crop: int = 192
 ) -> dict[str, list[float]]:
     """Mean PSNR of each method while one setting of the damage takes the values in `Recipe.robustness`.
+
+    Degraded images that the data set has of its own are not used, because their damage cannot be varied: the clean
+    images get the recipe's damage.
 
     Args:
         recipe: the recipe that the networks were trained by.
@@ -26,9 +28,6 @@ def robustness_sweep(
     Returns:
         Name of the method -> PSNR in dB, one for each value of the setting.
 
-    Raises:
-        UserError: if the images come with degraded images of their own, whose damage cannot be varied.
-
     Example:
         >>> from gan_restore import evaluation, recipes
         >>> recipe = recipes.get("unet-denoiser", "smoke")
@@ -37,10 +36,8 @@ def robustness_sweep(
         >>> len(sweep["degraded input"]) == len(recipe.robustness[1])
         True
     """
-    if images.degraded is not None:
-        raise UserError(f"{images.source} brings its own degraded images; a robustness sweep needs clean ones")
     field, values = recipe.robustness
-    sample = images.sample(limit, recipe.seed)
+    sample = dataclasses.replace(images.sample(limit, recipe.seed), degraded=None)
     sweep: dict[str, list[float]] = {method.name: [] for method in methods}
     for value in values:
         change: dict[str, Any] = {field: value}

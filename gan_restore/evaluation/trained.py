@@ -21,6 +21,7 @@ def trained(
 ) -> list[Method]:
     """The trained network of a checkpoint or run folder as a method; of a run of two stages, both networks.
 
+    The name of a network of two stages says which of them it is from.
     Each method has a note that says how its epoch was chosen, and whether training used the images of `split`.
 
     Args:
@@ -44,7 +45,9 @@ def trained(
         del loaded[1:]
     found = []
     for file, (generator, recipe, facts) in zip(files, loaded, strict=False):
-        name = f"{recipe.name}, {_stage(file, recipe, facts)}" if recipe.two_stages else recipe.name
+        # The last stage may have a run of its own, and a checkpoint does not hold the path that it started from.
+        of_two = recipe.two_stages or facts.get("chosen_on", {}) is None
+        name = f"{recipe.name}, {_stage(file, recipe, facts)}" if of_two else recipe.name
         note = _note(facts, split, other_data)
         restorer = Restorer(generator, compute, recipe)
         found.append(Method(name, "learned", restorer, file.name, note))

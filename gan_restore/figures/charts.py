@@ -3,12 +3,14 @@
 import itertools
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.transforms import ScaledTranslation
 from torch import Tensor
 
+from gan_restore.evaluation import TITLES, Row, paired_gain
 from gan_restore.figures.base import new_figure
 
 COLOURS = {
@@ -21,12 +23,14 @@ its training, orange for trained networks, pale violet for oracles."""
 def scores_chart(rows: Sequence[Mapping], title: str = "") -> Figure:
     """PSNR and SSIM of every method as bars, the highest PSNR at the top, coloured by kind.
 
+    The bar is the mean over the images. A line from the lowest to the highest image shows their spread.
+
     Args:
         rows: the table, as `evaluation.evaluate` returns it.
         title: the figure's title; by default the test images and their number.
     """
     rows = sorted(rows, key=lambda row: row["psnr"])
-    figure, axes = new_figure(1, 2, 5, 0.42 * len(rows) + 1.4, sharey=True)
+    figure, axes = new_figure(1, 2, 5, 0.42 * len(rows) + 1.6, sharey=True)
     for axis, key, label, form in zip(
         axes.flat, ("psnr", "ssim"), ("PSNR (dB)", "SSIM"), (".2f", ".4f"), strict=True
     ):
@@ -35,14 +39,43 @@ def scores_chart(rows: Sequence[Mapping], title: str = "") -> Figure:
             [row[key] for row in rows],
             color=[COLOURS[row["kind"]] for row in rows],
         )
-        axis.bar_label(bars, [format(row[key], form) for row in rows], padding=3, fontsize=8)
+        axis.bar_label(bars, [format(row[key], form) for row in rows], label_type="center", fontsize=8)
+        for height, row in enumerate(rows):
+            values = row["per_image"][key]
+            axis.plot([min(values), max(values)], [height, height], color="black", linewidth=1, marker="|")
         axis.set_xlabel(label)
-        axis.margins(x=0.16)
         axis.spines[["top", "right"]].set_visible(False)
-    kinds = [kind for kind in COLOURS if any(row["kind"] == kind for row in rows)]
+    kinds = [kind for kind in TITLES if any(row["kind"] == kind for row in rows)]
     handles = [Rectangle((0, 0), 1, 1, color=COLOURS[kind]) for kind in kinds]
-    axes[0, 0].legend(handles, kinds, fontsize=8, loc="lower right")
+    figure.legend(
+        handles, [TITLES[kind] for kind in kinds], fontsize=8, loc="outside lower center", ncols=len(kinds)
+    )
     figure.suptitle(title or f"{rows[0]['data']}, {rows[0]['n_images']} images", fontsize=12)
+    return figure
+
+
+def paired_gains(row: Row, others: Sequence[Row], title: str = "") -> Figure:
+    """PSNR of one method minus that of others on the same images, a line each: every image, mean and 95 % interval.
+
+    Args:
+        row, others: rows of one table.
+        title: the figure's title.
+    """
+    figure, axes = new_figure(1, 1, 7, 0.45 * len(others) + 1.6)
+    axis = axes[0, 0]
+    for height, other in enumerate(others):
+        gains = np.subtract(row["per_image"]["psnr"], other["per_image"]["psnr"])
+        mean, low, high = paired_gain(row, other)
+        if np.isfinite(low):  # not with a single image
+            axis.plot([low, high], [height, height], color=COLOURS[other["kind"]], linewidth=3, alpha=0.5)
+        axis.plot(gains, [height] * len(gains), "o", color="black", markersize=3, alpha=0.5)
+        axis.plot(mean, height, "o", color=COLOURS[other["kind"]], markersize=9)
+    axis.axvline(0, color="gray", linewidth=1)
+    axis.set_yticks(range(len(others)), [other["method"] for other in others])
+    axis.set_ylim(len(others) - 0.5, -0.5)
+    axis.set_xlabel("difference in dB: right of 0 is closer")
+    axis.grid(axis="x", alpha=0.3)
+    figure.suptitle(title or f"PSNR of {row['method']} minus that of ...", fontsize=12)
     return figure
 
 
@@ -121,15 +154,16 @@ def perception_distortion_plane(
     axis = axes[0, 0]
     for name, (across, up) in points.items():
         axis.scatter(across, up, color=COLOURS[kinds[name]], zorder=3)
-    axis.margins(x=0.1, y=0.15)
+    axis.margins(x=0.45, y=0.15)
     left, right = axis.get_xlim()
     bottom, top = axis.get_ylim()
-    # Names stand on the side with more space, above each other where points are close, with a line to their points.
+    # Names of points on the left stand left of them, and others right of them, so that the two never meet. Where
+    # points are close, their names stand above each other, with a line to their points.
     heights = {"left": bottom, "right": bottom}
     for name, (across, up) in sorted(points.items(), key=lambda point: point[1][1]):
         side = "left" if across < (left + right) / 2 else "right"
         heights[side] = max(up, heights[side] + 0.05 * (top - bottom))
-        indent = {"left": 8, "right": -8}[side]
+        indent = {"left": -8, "right": 8}[side]
         axis.annotate(
             name,
             (across, up),
@@ -137,7 +171,7 @@ def perception_distortion_plane(
             textcoords=axis.transData + ScaledTranslation(indent / 72, 0, figure.dpi_scale_trans),
             arrowprops={"arrowstyle": "-", "color": "gray", "linewidth": 0.6},
             fontsize=8,
-            ha=side,
+            ha={"left": "right", "right": "left"}[side],
             va="center",
         )
     axis.set_xlabel("PSNR (dB): further right is closer")
@@ -152,6 +186,8 @@ def robustness_curves(
 ) -> Figure:
     """PSNR of several methods over one setting of the damage, such as `evaluation.robustness_sweep` measures it.
 
+    Earlier lines are thicker, so that lines which coincide are all seen.
+
     Args:
         sweep: name of the method -> PSNR in dB, one for each of `values`.
         values: what the setting was set to.
@@ -161,8 +197,8 @@ def robustness_curves(
     """
     figure, axes = new_figure(1, 1, 6.5, 3.4)
     axis = axes[0, 0]
-    for name, line in sweep.items():
-        axis.plot(values, line, marker="o", label=name)
+    for above, (name, line) in zip(range(len(sweep) - 1, -1, -1), sweep.items(), strict=True):
+        axis.plot(values, line, marker="o", label=name, linewidth=1.5 + 2 * above, markersize=5 + 2 * above)
     axis.axvline(trained_on, color="gray", linestyle=":", label="trained on")
     axis.set_xlabel(setting)
     axis.set_ylabel("PSNR (dB)")

@@ -35,7 +35,8 @@ def show_images(images: Mapping[str, Tensor], title: str = "", columns: int = 0,
         >>> figure = show_images({"black": torch.zeros(3, 8, 8), "white": torch.ones(3, 8, 8)}, "Two images")
     """
     columns = columns or min(len(images), 5)
-    figure, axes = new_figure(-(-len(images) // columns), columns, size, size * 1.1)
+    tallest = max(image.shape[-2] / image.shape[-1] for image in images.values())
+    figure, axes = new_figure(-(-len(images) // columns), columns, size, size * tallest + 0.26)  # the titles
     for axis in axes.flat:
         axis.set_axis_off()
     for axis, (name, image) in zip(axes.flat, images.items(), strict=False):

@@ -84,6 +84,12 @@ def test_a_stage_without_a_discriminator_is_not_called_a_gan(tmp_path: Path) -> 
     assert [method.name for method in trained(tmp_path)] == ["srgan, perceptual loss"]
 
 
+def test_a_stage_that_started_from_another_run_is_called_a_gan_too(tmp_path: Path) -> None:
+    recipe, file = tiny(adversarial_weight=0.1), tmp_path / "best.safetensors"
+    save_generator(file, recipe.generator(), recipe, step=9, stage="adversarial", chosen_on=None)
+    assert [method.name for method in trained(tmp_path)] == ["unet-denoiser, GAN"]
+
+
 def test_a_checkpoint_of_an_earlier_version(tmp_path: Path) -> None:
     recipe = tiny()
     save_generator(tmp_path / "best.safetensors", recipe.generator(), recipe, step=3, own_data=False)
