@@ -3,7 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
-from gan_restore.exercises.functions import generator_loss, inpainting, psnr, receptive_field
+from gan_restore.exercises.functions import (
+    enlarge,
+    generator_loss,
+    inpainting,
+    mean_and_spread,
+    psnr,
+    receptive_field,
+    self_ensemble,
+)
 from gan_restore.exercises.networks import residual_block, training_step
 from gan_restore.files import UserError, did_you_mean
 
@@ -16,6 +24,9 @@ EXERCISES: dict[str, tuple[Check, str]] = {
     "receptive_field": (receptive_field, "70 pixels for PatchGAN, and the right size for other stacks too."),
     "generator_loss": (generator_loss, "the values and the gradients are those of gan_restore.generator_loss."),
     "inpainting": (inpainting, "holes get the mean of their known neighbours, and the rest is unchanged."),
+    "enlarge": (enlarge, "each pixel becomes a square of equal pixels."),
+    "self_ensemble": (self_ensemble, "the result is the mean of both answers."),
+    "mean_and_spread": (mean_and_spread, "the mean and the standard deviation of the sample."),
     "training_step": (training_step, "two steps leave both networks with the weights that the library's give."),
 }
 """The check of each exercise, and what the learner reads when the answer is right."""

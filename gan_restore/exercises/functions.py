@@ -1,8 +1,7 @@
 """Checks of functions: their results for several inputs are compared with the library and with usual mistakes."""
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -10,10 +9,7 @@ from torch import Tensor
 
 from gan_restore import losses, metrics
 from gan_restore.degradations.base import seeded
-
-Mistakes = Sequence[tuple[Callable[..., Any], str]]
-"""Functions with a mistake, and what the learner reads if the answer gives the same values."""
-
+from gan_restore.exercises.comparing import Mistakes, close, compare
 
 PATCH_GAN = [(4, 2), (4, 2), (4, 2), (4, 1), (4, 1)]
 """Kernel and stride of the convolutions of `networks.PatchGAN`."""
@@ -71,7 +67,7 @@ def psnr(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
     ]
     clean, noise = torch.rand(2, 3, 3, 9, 12, generator=seeded(0))
     restored = (clean + torch.tensor([0.05, 0.2, 0.8]).view(3, 1, 1, 1) * noise).clamp(0, 1)
-    return _compare(answer, metrics.psnr, [(restored, clean), (restored[2:], clean[2:])], mistakes)
+    return compare(answer, metrics.psnr, [(restored, clean), (restored[2:], clean[2:])], mistakes)
 
 
 def receptive_field(answer: Callable[[list[tuple[int, int]]], int]) -> str:
@@ -114,7 +110,7 @@ def receptive_field(answer: Callable[[list[tuple[int, int]]], int]) -> str:
     ]
     stacks = [[(3, 1)], [(3, 1), (3, 1)], PATCH_GAN, [(9, 1), (3, 2), (1, 1), (5, 3), (3, 1)]]
     right = recursion(lambda f, j, k, s: (f + (k - 1) * j, j * s))
-    return _compare(answer, right, [(stack,) for stack in stacks], mistakes)
+    return compare(answer, right, [(stack,) for stack in stacks], mistakes)
 
 
 def generator_loss(answer: Callable[[Tensor], Tensor]) -> str:
@@ -142,11 +138,11 @@ def generator_loss(answer: Callable[[Tensor], Tensor]) -> str:
         (lambda x: (x - 1).square().mean(), "this is the least-squares loss; use binary cross-entropy."),
     ]
     logits = [3 * torch.randn(4, 1, generator=seeded(0)), 3 * torch.randn(2, 1, 5, 6, generator=seeded(1))]
-    wrong = _compare(answer, losses.generator_loss, [(x,) for x in logits], mistakes)
+    wrong = compare(answer, losses.generator_loss, [(x,) for x in logits], mistakes)
     if wrong:
         return wrong
     certain = answer(torch.full((2, 1), -200.0))
-    if not _close(certain, 200.0):
+    if not close(certain, 200.0):
         return (
             f"for a logit of -200 the result is {float(certain):.4g}, not 200, because the sigmoid rounds to 0. "
             "Use binary_cross_entropy_with_logits, logsigmoid or softplus."
@@ -220,7 +216,7 @@ def inpainting(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
         holes[..., 0, 0] = True  # a corner
         holes &= around((~holes).float()) > 0
         inputs.append((image.masked_fill(holes, 1.0), holes))
-    wrong = _compare(answer, fill, inputs, mistakes)
+    wrong = compare(answer, fill, inputs, mistakes)
     if wrong:
         return wrong
     given = inputs[0][0].clone()
@@ -230,55 +226,74 @@ def inpainting(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
     return ""
 
 
-def _compare(
-    answer: Callable[..., Any], right: Callable[..., Any], inputs: Sequence[tuple[Any, ...]], mistakes: Mistakes
-) -> str:
-    """What is wrong with a function, or an empty string if it agrees with `right` on all inputs."""
-    given = [answer(*(_copied(value) for value in values)) for values in inputs]
-    if any(value is None for value in given):
-        return "the function returns nothing; is there a `return`?"
+def enlarge(answer: Callable[[Tensor, int], Tensor]) -> str:
+    """Check `(images, factor) -> enlarged`: each pixel becomes a square of factor x factor equal pixels."""
 
-    def agrees(other: Callable[..., Any]) -> bool:
-        return all(_close(result, other(*values)) for result, values in zip(given, inputs, strict=True))
+    def right(images: Tensor, factor: int) -> Tensor:
+        return images.repeat_interleave(factor, -2).repeat_interleave(factor, -1)
 
-    if agrees(right):
-        return ""
-    for mistake, hint in mistakes:
-        if agrees(mistake):
-            return hint
-    return next(
-        _difference(result, right(*values), values)
-        for result, values in zip(given, inputs, strict=True)
-        if not _close(result, right(*values))
-    )
-
-
-def _copied(value: Any) -> Any:
-    return value.clone() if isinstance(value, Tensor) else value
+    mistakes: Mistakes = [
+        (lambda x, f: x, "nothing is enlarged: the result has the size of the input."),
+        (
+            lambda x, f: x.repeat(1, 1, f, f),
+            "`repeat` puts whole images side by side; `repeat_interleave` repeats each pixel.",
+        ),
+        (lambda x, f: x.repeat_interleave(f, -1), "only the width is enlarged; repeat the rows, too."),
+        (lambda x, f: x.repeat_interleave(f, -2), "only the height is enlarged; repeat the columns, too."),
+        (
+            lambda x, f: F.interpolate(x, scale_factor=f, mode="bilinear"),
+            "the pixels are mixed with their neighbours; each must become a square of equal pixels.",
+        ),
+    ]
+    images = torch.rand(2, 3, 5, 4, generator=seeded(0))
+    return compare(answer, right, [(images, 4), (images[:1], 2), (images[:1], 1)], mistakes)
 
 
-def _close(a: Any, b: Any) -> bool:
-    try:
-        a, b = (torch.as_tensor(value).detach().double() for value in (a, b))
-    except (TypeError, ValueError, RuntimeError):  # no numbers
-        return False
-    return a.shape == b.shape and torch.allclose(a, b, rtol=1e-4, atol=1e-5, equal_nan=True)
+def self_ensemble(answer: Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]) -> str:
+    """Check `(restorer, degraded) -> restored`: the mean of the answers to the image and its mirror image."""
+
+    def right(restorer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        return (restorer(x) + restorer(x.flip(-1)).flip(-1)) / 2
+
+    mistakes: Mistakes = [
+        (lambda r, x: r(x), "this is the answer to the image itself; take the mean with that to its mirror image."),
+        (
+            lambda r, x: (r(x) + r(x.flip(-1))) / 2,
+            "the second answer is a mirror image still; turn it back before you take the mean.",
+        ),
+        (
+            lambda r, x: r(x.flip(-1)).flip(-1),
+            "this is the answer to the mirror image alone; take the mean with that to the image.",
+        ),
+        (lambda r, x: 2 * right(r, x), "this is the sum of both answers, and the mean is half of it."),
+        (
+            lambda r, x: (r(x) + r(x.flip(-2)).flip(-2)) / 2,
+            "the image is turned upside down; mirror it from left to right: flip(-1).",
+        ),
+    ]
+
+    def restorer(images: Tensor) -> Tensor:  # its answer depends on the place, as that of a network at the border
+        weights = torch.linspace(0.2, 0.9, images.shape[-1]) * torch.linspace(0.5, 1.0, images.shape[-2])[:, None]
+        return images * weights
+
+    images = torch.rand(2, 3, 6, 5, generator=seeded(0))
+    return compare(answer, right, [(restorer, images)], mistakes)
 
 
-def _difference(result: Any, expected: Any, values: tuple[Any, ...]) -> str:
-    inputs = ", ".join(f"a tensor {tuple(v.shape)}" if isinstance(v, Tensor) else str(v) for v in values)
-    expected = torch.as_tensor(expected)
-    try:
-        result = torch.as_tensor(result).detach()
-    except (TypeError, ValueError, RuntimeError):
-        return f"the function returns a {type(result).__name__}; numbers or a tensor are needed."
-    if result.shape != expected.shape:
-        return (
-            f"for {inputs} the shape of the result is {tuple(result.shape)}; it should be {tuple(expected.shape)}."
-        )
-    if result.isnan().any():
-        return f"for {inputs} the result contains NaN (not a number); is there a division by 0?"
-    worst = (result.double() - expected.double()).abs().argmax()
-    place = "" if result.ndim == 0 else f" at {[int(i) for i in torch.unravel_index(worst, result.shape)]}"
-    got, wanted = (f"{values.flatten()[worst].item():.5g}" for values in (result, expected))
-    return f"for {inputs} the result{place} is {got}; it should be {wanted}."
+def mean_and_spread(answer: Callable[[list[float]], tuple[float, float]]) -> str:
+    """Check `values -> (mean, standard deviation)` of a sample, with n - 1 in the denominator."""
+
+    def both(deviation: Callable[[Tensor], Tensor]) -> Callable[[list[float]], Tensor]:
+        return lambda values: torch.stack([torch.tensor(values).mean(), deviation(torch.tensor(values))])
+
+    mistakes: Mistakes = [
+        (
+            both(lambda v: v.std(correction=0)),
+            "divide by n - 1: the mean was taken from the same values, which makes the deviations too small.",
+        ),
+        (both(lambda v: v.var()), "this is the variance; the standard deviation is its root."),
+        (both(lambda v: v.max() - v.min()), "this is the range; take the standard deviation."),
+        (lambda v: both(lambda u: u.std())(v).flip(0), "the order is wrong: first the mean, then the spread."),
+    ]
+    values = [[26.4, 26.5, 25.9], [30.0, 31.0], [1.0, 2.0, 4.0, 8.0]]
+    return compare(answer, both(lambda v: v.std()), [(v,) for v in values], mistakes)

@@ -1,5 +1,6 @@
 """Each exercise: a right answer passes, and usual mistakes are named."""
 
+import statistics
 from collections.abc import Callable
 from typing import Any
 
@@ -134,6 +135,9 @@ def changed_step(*changes: tuple[str, str]) -> Callable[..., None]:
 
 
 RIGHT: dict[str, Any] = {
+    "enlarge": lambda x, f: F.interpolate(x, scale_factor=f, mode="nearest"),
+    "self_ensemble": lambda r, x: torch.stack([r(x), r(x.flip(-1)).flip(-1)]).mean(0),
+    "mean_and_spread": lambda values: (statistics.mean(values), statistics.stdev(values)),
     "psnr": lambda restored, clean: -10 * mse(restored, clean).log10(),
     "residual_block": Block,
     "receptive_field": field,
@@ -143,6 +147,20 @@ RIGHT: dict[str, Any] = {
 }
 
 WRONG: list[tuple[str, Any, str]] = [
+    ("enlarge", lambda x, f: x.clone(), "nothing is enlarged"),
+    ("enlarge", lambda x, f: torch.tile(x, (f, f)), "whole images side by side"),
+    ("enlarge", lambda x, f: F.interpolate(x, scale_factor=(1, f)), "only the width"),
+    ("enlarge", lambda x, f: F.interpolate(x, scale_factor=(f, 1)), "only the height"),
+    ("enlarge", lambda x, f: F.interpolate(x, scale_factor=f, mode="bilinear"), "mixed with their neighbours"),
+    ("self_ensemble", lambda r, x: r(x), "the image itself"),
+    ("self_ensemble", lambda r, x: (r(x) + r(x.flip(3))) / 2, "a mirror image still"),
+    ("self_ensemble", lambda r, x: r(x.flip(3)).flip(3), "the mirror image alone"),
+    ("self_ensemble", lambda r, x: r(x) + r(x.flip(3)).flip(3), "half of it"),
+    ("self_ensemble", lambda r, x: (r(x) + r(x.flip(2)).flip(2)) / 2, "upside down"),
+    ("mean_and_spread", lambda v: (statistics.mean(v), statistics.pstdev(v)), "n - 1"),
+    ("mean_and_spread", lambda v: (statistics.mean(v), statistics.variance(v)), "the variance"),
+    ("mean_and_spread", lambda v: (statistics.mean(v), max(v) - min(v)), "the range"),
+    ("mean_and_spread", lambda v: (statistics.stdev(v), statistics.mean(v)), "the order"),
     ("psnr", lambda r, c: 10 * mse(r, c).log10(), "the sign is wrong"),
     ("psnr", lambda r, c: -10 * F.mse_loss(r, c).log10(), "not over the batch"),
     ("psnr", lambda r, c: -10 * mse(r, c).log10().mean(), "not the mean of these values"),
