@@ -25,8 +25,12 @@ TINY = {
     "pix2pix": {"levels": 3},
     "resnet-gan": {"blocks": 1},
     "face-cgan": {"blocks": 1},
-    "srgan": {"blocks": 1, "pretrain_epochs": 1},
-}
+    "srgan": {
+        "blocks": 1, "pretrain_epochs": 1, "start_from": None, "enlarge": 2, "upsample": "shuffle",
+        "learning_rate": 1e-3, "adversarial_learning_rate": 3e-4, "adversarial_weight": 5e-3,
+        "discriminator_kind": "published", "adversarial": "bce", "beta1": 0.9,
+    },
+}  # fmt: skip
 
 
 def tiny(name: str = "unet-denoiser", scale: Scale = "smoke", **changes: object) -> Recipe:

@@ -18,6 +18,7 @@ from gan_restore.inference.devices import Compute, Device
 from gan_restore.inference.environment import device_name, versions
 from gan_restore.recipes.base import Scale
 from gan_restore.recipes.names import RECIPES
+from gan_restore.training import run_folder
 
 _FIGURES = "[0-9][0-9]_*.png"  # the notebooks' names for figures: 06_scores.png
 
@@ -39,7 +40,7 @@ def run_course(
 
     The notebooks of `plan.ONCE` run once, those of `plan.PER_RECIPE` for every recipe. Each executed notebook is
     written into `out`/`scale`. If all succeeded, `summary.json` there holds all results, with versions, device and
-    seconds, and `site` the pages. Results that an earlier course left there for the same recipes are removed first.
+    seconds, and `site` the pages. What an earlier course left there for the same recipes is removed first.
 
     Args:
         scale: the scale of every recipe.
@@ -118,12 +119,14 @@ def run_course(
 def _remove_results(folder: Path, names: Sequence[str], steps: Sequence[plan.Step]) -> None:
     """Remove what an earlier course wrote and this one writes again, so that nothing older is shown with it."""
     files = [folder / "summary.json", *[folder / f"{step.name}.ipynb" for step in steps]]
-    for name in names:
-        files += [folder / name / "results.json", *(folder / name / "figures").glob(_FIGURES)]
+    for figures in (folder / "figures", *[folder / name / "figures" for name in names]):
+        files += figures.glob(_FIGURES)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for file in [*files, *(folder / "figures").glob(_FIGURES)]:
+        for file in files:
             file.unlink(missing_ok=True)
+        for name in names:
+            run_folder.remove(folder / name)
         if (folder / "site").exists():
             shutil.rmtree(folder / "site")
     except OSError as error:

@@ -10,10 +10,19 @@ from gan_restore.recipes.base import DOWNLOAD, Recipe
 from gan_restore.recipes.names import RECIPES
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-ONCE: tuple[str, ...] = ("00_start_here", "01_data", "02_generator", "03_a_gan_in_forty_lines", "04_discriminator")
-PER_RECIPE: tuple[str, ...] = ("05_training", "06_evaluation")
 TRAINING, EVALUATION = "05_training", "06_evaluation"
-EXAMPLE = "srgan"  # the recipe that 05 trains where it runs once
+ONCE: tuple[str, ...] = (
+    "00_start_here",
+    "01_data",
+    "02_generator",
+    "03_a_gan_in_forty_lines",
+    "04_discriminator",
+    TRAINING,
+    "07_restore_your_photos",
+    "08_batch_runs",
+)
+PER_RECIPE: tuple[str, ...] = (EVALUATION,)
+EXAMPLE = "srgan"  # the recipe that 05 trains
 
 
 @dataclass(frozen=True)
@@ -45,12 +54,10 @@ def plan(names: Sequence[str]) -> list[Step]:
 
 def needed_by(step: Step, steps: Sequence[Step]) -> list[Step]:
     """The steps that must succeed before `step` starts."""
-    trainings = [other for other in steps if other.notebook == TRAINING]
-    if step.notebook == EVALUATION:  # 06 evaluates the network that 05 trained; without one it trains its own
-        return [training for training in trainings if training.recipe == step.recipe]
-    if step in trainings:  # two runs of 05 would write to the same folders
-        return trainings[: trainings.index(step)][-1:]
-    return []
+    if step.notebook != EVALUATION:
+        return []
+    # 06 evaluates the network that 05 trained. The other recipes it trains itself.
+    return [other for other in steps if other.notebook == TRAINING and other.recipe == step.recipe]
 
 
 def data_sets(chosen: Sequence[Recipe], folder: Path | None) -> dict[str, str | None]:

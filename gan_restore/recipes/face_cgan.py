@@ -49,7 +49,7 @@ class FaceCgan(EncoderDecoderRecipe):
         "adversarial_weight": 0.1,
     }  # fmt: skip
     scales: ClassVar[dict[Scale, dict[str, Any]]] = {
-        "smoke": {**improved, **SMOKE, "blocks": 4},
+        "smoke": {**improved, **SMOKE, "blocks": 4, "epochs": 3},
         "small": {**improved, "epochs": 10, "val_images": 200},
         "full": {},
     }  # fmt: skip

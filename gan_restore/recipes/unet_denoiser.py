@@ -42,7 +42,7 @@ class UnetDenoiser(Recipe):
     scales: ClassVar[dict[Scale, dict[str, Any]]] = {
         # without unshuffle: photos, unlike enlarged faces, have no regular grid that it could use
         "smoke": {
-            **improved, **SMOKE, "unshuffle": 1, "depth": 3, "pixel_loss": "l1", "adversarial_weight": 1e-5,
+            **improved, **SMOKE, "unshuffle": 1, "depth": 3, "pixel_loss": "l1", "epochs": 3,
         },
         "small": {
             **improved, "width": 32, "depth": 4, "augment": "flip", "batch_size": 8, "epochs": 7, "val_images": 200,

@@ -97,9 +97,14 @@ def load_run(folder: Path, recipe: Recipe) -> dict[str, Any]:
 def start(folder: Path, recipe: Recipe, overwrite: bool = False) -> None:
     """Write the recipe of a new run; with `overwrite`, remove the files of the earlier run first."""
     if overwrite:  # before the recipe is written, so that it never stands beside the state of another run
-        for name in (LAST, BEST, PRETRAINED, METRICS, "results.json"):
-            (folder / name).unlink(missing_ok=True)
+        remove(folder)
     write_json(folder / RECIPE, recipe.to_dict())
+
+
+def remove(folder: Path) -> None:
+    """Remove the files of a run, if there are any. Other files in its folder are kept."""
+    for name in (LAST, BEST, PRETRAINED, METRICS, RECIPE, "results.json"):
+        (folder / name).unlink(missing_ok=True)
 
 
 def record_environment(folder: Path, environment: dict[str, Any], step: int) -> None:

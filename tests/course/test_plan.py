@@ -6,29 +6,16 @@ import torch
 
 from gan_restore import recipes
 from gan_restore.course import plan, run_course
-from gan_restore.course.plan import Step, needed_by
+from gan_restore.course.plan import needed_by
 from gan_restore.files import UserError
 from gan_restore.images import write as write_image
 
 
-def test_what_trains_comes_first_and_06_needs_05(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = [step.name for step in plan.plan(["pix2pix", "srgan"])]
-    assert names[:2] == ["05_training-pix2pix", "05_training-srgan"] and "06_evaluation-srgan" in names
-    assert {"00_start_here", "04_discriminator"} <= set(names)
-
-    monkeypatch.setattr(plan, "ONCE", ("00_start_here", "05_training"))
-    monkeypatch.setattr(plan, "PER_RECIPE", ("06_evaluation",))
+def test_what_trains_comes_first_and_06_needs_05() -> None:
     steps = plan.plan(["pix2pix", "srgan"])
-    evaluations = [Step("06_evaluation", name) for name in ("pix2pix", "srgan")]
-    assert steps == [Step("05_training", "srgan"), *evaluations, Step("00_start_here")]
-    assert [needed_by(step, steps) for step in steps] == [[], [], [steps[0]], []]
-    assert steps[0].name == "05_training" and steps[1].name == "06_evaluation-pix2pix"
-
-
-def test_two_runs_of_05_do_not_run_beside_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "PER_RECIPE", ("05_training", "06_evaluation"))
-    steps = plan.plan(["pix2pix", "srgan", "face-cgan"])
-    assert [needed_by(step, steps) for step in steps[:4]] == [[], steps[0:1], steps[1:2], steps[0:1]]
+    names = ["05_training", "06_evaluation-pix2pix", "06_evaluation-srgan", "00_start_here", "01_data"]
+    assert [step.name for step in steps][:5] == names and len(steps) == len(plan.ONCE) + 2
+    assert [needed_by(step, steps) for step in steps[:4]] == [[], [], [steps[0]], []]
 
 
 @pytest.fixture

@@ -77,11 +77,11 @@ def test_steps_run_beside_each_other_and_after_what_they_need(capsys: pytest.Cap
     a, b = Step("a"), Step("b")
     steps = [training, evaluation, a, b]
     assert run(steps, jobs=2)[0] == [
-        "+05_training-long", "+a", "-a", "+b", "-b", "-05_training-long",
+        "+05_training", "+a", "-a", "+b", "-b", "-05_training",
         "+06_evaluation-long", "-06_evaluation-long",
     ]  # fmt: skip
     said = capsys.readouterr().out.splitlines()
-    assert said[:3] == ["[ 1/4] 05_training-long ...", "[ 2/4] a ...", "[ 2/4] a: 0 s"]
+    assert said[:3] == ["[ 1/4] 05_training ...", "[ 2/4] a ...", "[ 2/4] a: 0 s"]
     one_by_one = run(steps, jobs=1)[0]
     assert [event[0] for event in one_by_one] == list("+-" * 4) and one_by_one[2] == "+06_evaluation-long"
 
@@ -90,11 +90,11 @@ def test_a_failure_stops_only_what_needs_it(capsys: pytest.CaptureFixture[str]) 
     training, evaluation, other = Step("05_training", "x"), Step("06_evaluation", "x"), Step("06_evaluation", "y")
     events, failures = run([training, evaluation, other], jobs=1, failing=training.name)
     assert failures == {
-        "05_training-x": "failed in cell [1]: ValueError",
-        "06_evaluation-x": "not run, because it needs 05_training-x",
+        "05_training": "failed in cell [1]: ValueError",
+        "06_evaluation-x": "not run, because it needs 05_training",
     }
     assert "-06_evaluation-y" in events and "+06_evaluation-x" not in events
-    assert "05_training-x: failed in cell [1]: ValueError" in capsys.readouterr().out
+    assert "05_training: failed in cell [1]: ValueError" in capsys.readouterr().out
 
 
 def alive(pid: int) -> bool:

@@ -45,7 +45,7 @@ def test_outputs_are_stripped(notebook: nbformat.NotebookNode) -> None:
 def test_one_cell_of_parameters(path: Path, notebook: nbformat.NotebookNode) -> None:
     (cell,) = [cell for cell in code(notebook) if "parameters" in cell.metadata.get("tags", [])]
     names = [line.split(" =")[0] for line in cell.source.splitlines()]
-    assert names in (PARAMETERS.get(path.stem, EVERY[3:]), EVERY)  # EVERY: not yet rewritten
+    assert names == PARAMETERS.get(path.stem, EVERY[3:])
 
 
 def test_library_names_come_from_the_top_of_the_package(notebook: nbformat.NotebookNode) -> None:
@@ -65,16 +65,18 @@ def test_cells_are_short(notebook: nbformat.NotebookNode) -> None:
 
 def test_sections_that_every_notebook_has(notebook: nbformat.NotebookNode) -> None:
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    assert text.startswith("# ") and ("You will learn" in text or "You will be able to" in text)
+    assert text.startswith("# ")
+    for part in ("**You need to know", "**Time:**", "You will be able to", "**What to see.**", "**Next:**"):
+        assert part in text, part
     headings = [line for line in text.splitlines() if line.startswith("## ")]
     assert headings[0] == "## The finished result first"
-    assert "**Exercise" in text and "<summary>Solution</summary>" in text
-    assert "**Next:**" in text or "**Read next:**" in text
+    assert [heading for heading in headings if heading in ("## Summary", "## Quiz", "## Exercises")] == [
+        "## Summary", "## Quiz", "## Exercises",
+    ]  # fmt: skip
+    assert text.count("<summary>Answer</summary>") == 3 and "<summary>Solution</summary>" in text
+    assert len(re.findall(r"\*\*Exercise \d|\*\*Exercises \d", text)) >= 3
+    assert any("### BEGIN SOLUTION" in cell.source for cell in code(notebook)), "an exercise that checks itself"
     assert any("assert" in cell.source for cell in code(notebook))
-    if "You will be able to" in text:  # rewritten
-        assert "**You need to know" in text and "**Time:**" in text
-        assert "## Summary" in headings and "## Quiz" in headings and text.count("<summary>Answer</summary>") == 3
-        assert any("### BEGIN SOLUTION" in cell.source for cell in code(notebook)), "an exercise that checks itself"
 
 
 def test_pictures_exist_and_say_what_they_show() -> None:

@@ -80,7 +80,7 @@ def test_recipes_cannot_be_changed_only_replaced() -> None:
         (("unet-denoiser",), {"zzz": 3}, "no field 'zzz'; see"),
         (("srgan",), {"kernel": 4}, "kernel must be odd"),
         (("pix2pix",), {"image_size": 16}, "image_size must be at least 24"),
-        (("srgan",), {"pixel_weight": 0.0}, "pretrain_epochs to 0"),
+        (("srgan", "full"), {"pixel_weight": 0.0}, "pretrain_epochs to 0"),
         (("unet-denoiser", "full"), {"pixel_weight": 0.0}, "no loss"),
     ],
 )
@@ -214,7 +214,7 @@ def test_a_missing_data_set_says_how_to_get_it(name: str, data_set: str, scale: 
     ("name", "changes", "message"),
     [
         ("srgan", {"enlarge": 3}, "enlarge must be 2 or 4"),
-        ("srgan", {"image_size": 33}, "multiple of 2"),
+        ("srgan", {"image_size": 33}, "multiple of 4"),
         ("pix2pix", {"levels": 9}, "levels must be from 1 to 8"),
         ("pix2pix", {"real_label": 0.1}, "real_label must be from 0.5 to 1"),
         ("resnet-gan", {"jpeg_quality": 0}, "quality"),
