@@ -18,11 +18,12 @@ from model_tables import methods, sweep_table, table
 
 from gan_restore import recipes
 from gan_restore.cli.arguments import parse
-from gan_restore.files import UserError
+from gan_restore.files import UserError, read_json
 from gan_restore.inference import Card, Measured, best_score, gain, load_generator, model_names, model_path
 from gan_restore.recipes.base import Recipe
 
 DOCS = Path(__file__).parent.parent / "docs"
+KINDS = DOCS / "results" / "photo_kinds.json"
 
 
 class Text(NamedTuple):
@@ -120,6 +121,9 @@ ADVERSARIAL = (
 )
 
 EVERYWHERE = (
+    "## Against classical methods",
+    "The strongest classical method of each test set, and what was aimed at.",
+    "<!-- table: models --><!-- end -->",
     "## On all test sets",
     "PSNR of the input and of the model's output, for the damage that each model was trained on, also on images "
     "that it was not made for. A model that is not in the table above was trained for this measurement only.",
@@ -238,6 +242,7 @@ def card_page(name: str) -> str:
                 for kept in card["undamaged"]
             ),
         ]
+    sections += _kinds(name)
     for sweep in card["robustness"]:
         sections += [
             f"### Robustness: {sweep['setting']}",
@@ -246,6 +251,30 @@ def card_page(name: str) -> str:
             "\n".join(sweep_table(sweep)),
         ]
     return "\n\n".join(sections) + "\n"
+
+
+def _kinds(name: str) -> list[str]:
+    """The table of kinds of photos, if benchmarks/photo_kinds.py has measured this model."""
+    results: Any = read_json(KINDS) if KINDS.exists() else {}
+    if results.get("model") != name:
+        return []
+    header = ["kind", "input (dB)", "restored (dB)", "photos that became worse", "colour error of repaired pixels"]
+    rows = [
+        [
+            kind["kind"],
+            f"{kind['input']:.2f}",
+            f"{kind['restored']:.2f}",
+            kind["worse"],
+            f"{kind['chroma_shift']:.2f}/255",
+        ]
+        for kind in results["kinds"]
+    ]
+    return [
+        "### Kinds of photos",
+        f"{results['data']}, each given the tone or the size of a kind, damaged by the recipe and restored "
+        "(`benchmarks/photo_kinds.py`). The colour error is the mean distance in Cb and Cr.",
+        "\n".join(table(header, rows)),
+    ]
 
 
 def _gain(measured: Measured) -> str:

@@ -107,7 +107,9 @@ def overview(results: Results) -> str:
             group = [row for row in rows if row["data"] == data]
             first = next(row for row in group if row["kind"] == "input")
             classical = max((row for row in group if row["kind"] == "classical"), key=lambda row: row["psnr"])
-            learned = [row for row in group if row["kind"] == "learned"]
+            # Before training is worth a number only where trained weights were the start.
+            starts = [row for row in group if row["kind"] == "start" and row["note"].startswith("the weights of")]
+            learned = starts + [row for row in group if row["kind"] == "learned"]
             networks = [
                 f"{row['psnr']:.2f}" + (f" ({row['method']})" if len(learned) > 1 else "") for row in learned
             ]

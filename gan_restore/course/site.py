@@ -79,6 +79,7 @@ def _collect(folder: Path, sources: Path) -> None:
     page = template.render(
         summary=summary,
         systems=systems,
+        has_models=(sources / "docs" / "models.md").is_file(),
         notebooks=[_copy_notebook(folder, sources / "notebooks", step) for step in summary["steps"]],
         docs=sorted(path.relative_to(sources).with_suffix("") for path in (sources / "docs").rglob("*.md")),
     )
