@@ -28,6 +28,7 @@ from gan_restore.inference.devices import Compute
 from gan_restore.inference.models import model_names
 from gan_restore.recipes.base import Recipe
 from gan_restore.training import run_folder
+from gan_restore.training.memory import freed_memory_kept
 from gan_restore.training.parts import Parts
 from gan_restore.training.steps import discriminator_step, generator_step
 from gan_restore.training.stop import stop_on_signal
@@ -87,7 +88,7 @@ def train(
         recipe = dataclasses.replace(recipe, **absolute)
     out, compute = Path(out), compute or Compute()
     fabric = compute.fabric()
-    with run_folder.locked(out, fabric):
+    with run_folder.locked(out, fabric), freed_memory_kept():
         state = run_folder.load_run(out, recipe) if resume else None
         if not resume and not overwrite:
             run_folder.check_new(out)

@@ -1,0 +1,55 @@
+import platform
+import resource
+from pathlib import Path
+
+import pytest
+import torch
+from support import tiny
+
+from gan_restore import training
+from gan_restore.training.memory import freed_memory_kept
+
+MEGABYTE = 1 << 20
+
+glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+
+
+def pages_mapped_by_a_tensor(megabytes: int = 128) -> int:
+    """Pages that the system maps while a large tensor is filled."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(megabytes * MEGABYTE // 4)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+def resident() -> float:
+    """Megabytes of memory that the process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / MEGABYTE
+
+
+@glibc
+def test_memory_is_mapped_once_inside_the_block_and_returned_after_it() -> None:
+    before = resident()
+    with freed_memory_kept():
+        pages_mapped_by_a_tensor()
+        assert pages_mapped_by_a_tensor() < 100
+        assert resident() > before + 100
+    assert resident() < before + 50
+
+
+@glibc
+def test_training_keeps_freed_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, step = [], training.Trainer.training_step
+
+    def watched(trainer: training.Trainer, batch: torch.Tensor) -> dict:
+        seen.append(pages_mapped_by_a_tensor())
+        return step(trainer, batch)
+
+    monkeypatch.setattr(training.Trainer, "training_step", watched)
+    training.train(tiny(epochs=1), tmp_path / "run")
+    assert max(seen[1:]) < 100
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctypes.CDLL", lambda _name: object())
+    with freed_memory_kept():
+        pass
