@@ -28,6 +28,10 @@ class Options:
     """Remove the run in the run folder and start again."""
     skip_unreadable: bool = False
     """Leave out damaged image files and report their number, instead of stopping."""
+    save_every: float = 10.0
+    """Minutes between two saves of the training state, besides the one after each epoch."""
+    keep_every: int = 0
+    """Epochs between two generators that are kept as epoch-0010.safetensors; 0 keeps none."""
 
 
 def main(args: list[str]) -> None:
@@ -64,6 +68,8 @@ def main(args: list[str]) -> None:
         resume=chosen.resume,
         overwrite=chosen.overwrite,
         skip_unreadable=chosen.skip_unreadable,
+        save_every=chosen.save_every,
+        keep_every=chosen.keep_every,
     )
     if not dist.is_initialized() or dist.get_rank() == 0:  # only one of several processes reports
         _report(run, f"{name}, {chosen.recipe.scale}")

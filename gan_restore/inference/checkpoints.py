@@ -7,6 +7,7 @@ as if it had never stopped.
 
 import dataclasses
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,12 @@ from gan_restore.recipes.base import Recipe
 from gan_restore.recipes.names import from_dict
 
 BEST, LAST, RECIPE, METRICS = "best.safetensors", "last.ckpt", "recipe.json", "metrics.csv"
+PREVIOUS = "previous.ckpt"
+"""The training state before the last one, for the case that the last one cannot be read."""
 PRETRAINED = "pretrained.safetensors"
 """The best generator of the first stage, if a recipe has two."""
+EPOCH = "epoch-{:04}.safetensors"
+"""The generator after an epoch, if such are kept."""
 
 _STATE_FORMAT = 2  # raised whenever the contents of `last.ckpt` change
 
@@ -144,26 +149,34 @@ def read_recipe(run: str | Path) -> Recipe:
 def save_state(path: str | Path, state: dict[str, Any]) -> None:
     """Write a training state (nested dicts of tensors and plain values), completely or not at all.
 
+    A state that was at `path` before becomes `previous.ckpt` beside it.
+
     Raises:
         UserError: if the file cannot be written.
     """
+    path = Path(path)
     with writing(path) as part:
         torch.save({"format": _STATE_FORMAT, **state}, part)
+        if path.exists():
+            path.replace(path.with_name(PREVIOUS))
 
 
 def load_state(path: str | Path) -> dict[str, Any]:
-    """Read a training state onto the CPU, without executing code from the file.
+    """Read a training state onto the CPU, without executing code from the file. Checksums find damaged files.
 
     Raises:
         UserError: if the file is missing, not a training state, or one of another version of this library.
     """
     try:
+        with zipfile.ZipFile(path) as file:  # torch.load itself does not look at the checksums
+            if damaged := file.testzip():
+                raise zipfile.BadZipFile(damaged)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UserError(f"nothing to resume: no {path}; leave out --resume to start") from None
     except Exception as error:  # torch.load raises many types of errors for other files
         raise UserError(
-            f"{path} is not a training state ({type(error).__name__}); start again in another --out"
+            f"{path} is not a training state or is damaged ({type(error).__name__}); start again in another --out"
         ) from None
     if not isinstance(state, dict) or "step" not in state:
         raise UserError(f"{path} is not a training state of gan-restore; start again in another --out")

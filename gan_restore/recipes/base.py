@@ -74,6 +74,11 @@ class Recipe:
     """Share of the training crops that look like other prints: gray, sepia, faded, dark (`degradations.toned`)."""
     batch_size: int = 16
     """Images per step, over all devices together."""
+    accumulate: int = 1
+    """Number of equal parts that each device computes its batch in, one after another, to need less memory.
+    BatchNorm normalises each part by itself; without it the result is the same."""
+    gradient_clip: float = 0.0
+    """Largest length of a network's gradient, which is shortened to it before each update; 0 leaves it."""
     epochs: int = 5
     """Number of epochs; each draws `crops_per_image` crops from every image."""
     learning_rate: float = 1e-3

@@ -7,7 +7,10 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from gan_restore.degradations.base import bounds
 from gan_restore.files import UserError, did_you_mean
 
-_SIZES = ("crops_per_image", "batch_size", "epochs", "width", "depth", "unshuffle", "discriminator_width", "kernel")
+_SIZES = (
+    "crops_per_image", "batch_size", "accumulate", "epochs", "width", "depth", "unshuffle", "discriminator_width",
+    "kernel",
+)  # fmt: skip
 _COUNTS = ("val_images", "square", "pretrain_epochs", "blocks", "down")
 _WEIGHTS = ("pixel_weight", "adversarial_weight", "perceptual_weight")
 _LIMITS: dict[str, tuple[float, float]] = {
@@ -17,6 +20,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "learning_rate": (1e-12, 1),
     "discriminator_learning_rate": (0, 1),
     "adversarial_learning_rate": (0, 1),
+    "gradient_clip": (0, math.inf),
     "real_label": (0.5, 1),
     "levels": (1, 8),
     "beta1": (0, 0.9999),

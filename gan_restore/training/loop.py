@@ -19,18 +19,19 @@ from tqdm.auto import tqdm
 
 from gan_restore.data.batches import Batches
 from gan_restore.data.datasets import Images
-from gan_restore.degradations.base import random_seed, seeded
-from gan_restore.degradations.prints import toned
-from gan_restore.files import UserError, write_csv
-from gan_restore.images import enlarge_to, to_tensor
-from gan_restore.inference.checkpoints import BEST, LAST, METRICS, PRETRAINED, save_generator, save_state
+from gan_restore.degradations.base import random_seed
+from gan_restore.files import UserError
+from gan_restore.inference.checkpoints import BEST, EPOCH, LAST, PRETRAINED, save_generator, save_state
 from gan_restore.inference.devices import Compute
 from gan_restore.inference.models import model_names
 from gan_restore.recipes.base import Recipe
 from gan_restore.training import run_folder
-from gan_restore.training.memory import freed_memory_kept
+from gan_restore.training.examples import degraded_and_clean
+from gan_restore.training.log import Log, diverged
+from gan_restore.training.memory import freed_memory_kept, memory_errors_explained
 from gan_restore.training.parts import Parts
-from gan_restore.training.steps import discriminator_step, generator_step
+from gan_restore.training.schedule import learning_rates
+from gan_restore.training.steps import discriminator_step, generator_step, step_in_parts
 from gan_restore.training.stop import stop_on_signal
 from gan_restore.training.validation import Validation, evaluation_mode
 
@@ -49,15 +50,17 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     skip_unreadable: bool = False,
+    save_every: float = 10.0,
+    keep_every: int = 0,
     after_epoch: AfterEpoch | None = None,
 ) -> Path:
     """Train a recipe into the run folder `out`.
 
-    After each epoch, the generator is validated and the training state is saved. `best.safetensors` is the
-    generator with the highest validation PSNR. A recipe of two stages keeps that of the first stage as
-    `pretrained.safetensors`. In the adversarial stage, where PSNR is misleading, `best.safetensors` is the latest
-    generator; a run that starts from a checkpoint (`start_from`) may have that stage alone. After Ctrl-C or
-    SIGTERM, training finishes the current step, saves the state and stops.
+    After each epoch, the generator is validated and the training state is saved; within a long epoch, the state is
+    saved every `save_every` minutes. `best.safetensors` is the generator with the highest validation PSNR. A recipe
+    of two stages keeps that of the first stage as `pretrained.safetensors`. In the adversarial stage, where PSNR is
+    misleading, `best.safetensors` is the latest generator; a run that starts from a checkpoint (`start_from`) may
+    have that stage alone. After Ctrl-C or SIGTERM, training finishes the current step, saves the state and stops.
 
     Args:
         out: the run folder (see `run_folder`); it is made if it does not exist.
@@ -65,6 +68,8 @@ def train(
         resume: continue the run in `out`, with the same recipe and data.
         overwrite: remove the run in `out` and start again.
         skip_unreadable: leave out damaged image files instead of raising.
+        save_every: minutes between two saves of the state.
+        keep_every: epochs between two generators that are kept as `epoch-0010.safetensors`; 0 keeps none.
         after_epoch: called after each epoch with the generator that would be kept and the discriminator, to look
             at them while they learn.
 
@@ -73,7 +78,8 @@ def train(
 
     Raises:
         UserError: if the data or the checkpoint to start from cannot be read, or the checkpoint does not fit; if
-            `out` holds another run, is in use or cannot be written; or if the training diverges.
+            `out` holds another run, is in use or cannot be written; if the training diverges; or if there is too
+            little memory.
         KeyboardInterrupt: after Ctrl-C or SIGTERM, once the state is saved.
 
     Example:
@@ -89,12 +95,14 @@ def train(
     out, compute = Path(out), compute or Compute()
     fabric = compute.fabric()
     with run_folder.locked(out, fabric), freed_memory_kept():
-        state = run_folder.load_run(out, recipe) if resume else None
+        state = run_folder.load_run(out, recipe, fabric.print) if resume else None
         if not resume and not overwrite:
             run_folder.check_new(out)
         images = recipe.images("train", skip_unreadable=skip_unreadable)
         val_images = recipe.images("val", skip_unreadable=skip_unreadable)
-        trainer = Trainer(recipe, out, fabric, images, val_images, compute.workers, after_epoch)
+        trainer = Trainer(
+            recipe, out, fabric, images, val_images, compute.workers, save_every, keep_every, after_epoch
+        )
         if state is not None:
             trainer.load_state(state)
         elif recipe.start_from:
@@ -117,7 +125,7 @@ class Trainer:
         images: the training split.
         val_images: the validation split.
         workers: number of processes that prepare batches.
-        after_epoch: called after each epoch (see `train`).
+        save_every, keep_every, after_epoch: see `train`.
     """
 
     def __init__(
@@ -128,10 +136,18 @@ class Trainer:
         images: Images,
         val_images: Images,
         workers: int = 0,
+        save_every: float = 10.0,
+        keep_every: int = 0,
         after_epoch: AfterEpoch | None = None,
     ) -> None:
         self.recipe, self.out, self.fabric, self.workers = recipe, out, fabric, workers
-        self.after_epoch = after_epoch
+        self.save_every, self.keep_every, self.after_epoch = save_every, keep_every, after_epoch
+        share = fabric.world_size * recipe.accumulate
+        if recipe.batch_size % share:
+            raise UserError(
+                f"a batch of {recipe.batch_size} cannot be divided evenly by {fabric.world_size} devices x "
+                f"accumulate {recipe.accumulate}"
+            )
         self.batches = Batches(
             images,
             recipe.image_size,
@@ -150,9 +166,7 @@ class Trainer:
         if self.first_stage and not recipe.two_stages:  # no second stage follows
             self.first_stage = self.total
         self.step, self.best, self.seconds = 0, -math.inf, 0.0
-        self.rows: list[dict[str, float]] = []
-        self.sums: dict[str, Tensor] = {}
-
+        self.log = Log(out, fabric)
         self.parts = Parts(recipe, fabric)
         self.started_from: dict[str, Any] | None = None
         """The checkpoint whose weights the generator started from, as the facts name it (see `_facts`)."""
@@ -170,7 +184,7 @@ class Trainer:
 
         Raises:
             KeyboardInterrupt: after Ctrl-C or SIGTERM, once the state is saved.
-            UserError: if the training diverges.
+            UserError: if the training diverges, there is too little memory, or a file cannot be written.
         """
         progress = tqdm(
             total=self.total,
@@ -180,18 +194,22 @@ class Trainer:
             disable=not self.fabric.is_global_zero,
         )
         started, row_every = time.perf_counter() - self.seconds, max(1, len(self.batches) // ROWS_PER_EPOCH)
-        with stop_on_signal(self.fabric) as stop_requested, progress:
+        saved = self.seconds
+        explained = memory_errors_explained(self.recipe, self.fabric.device)
+        with stop_on_signal(self.fabric) as agreed, explained, progress:
             for batch in self.batches.loader(self.step, self.total, self.workers):
-                for name, value in self.training_step(batch).items():
-                    self.sums[name] = self.sums.get(name, 0) + torch.stack([value, torch.ones_like(value)])
+                self.log.add(self.training_step(batch))
                 self.step += 1
                 self.seconds = time.perf_counter() - started
                 epoch_ends = self.step % len(self.batches) == 0
-                stopping = stop_requested()  # asked once a step, so that the message says what was done
+                # Asked once a step, so that the message says what was done.
+                stopping, save_due = agreed(self.seconds - saved >= 60 * self.save_every)
                 if self.step % row_every == 0 or epoch_ends:
+                    self.log.check_finite(self.step)
                     self._log(progress, self._validate_and_keep() if epoch_ends else {})
-                if epoch_ends or stopping:
+                if epoch_ends or stopping or save_due:
                     self._save_state()
+                    saved = self.seconds
                 if epoch_ends and self.after_epoch is not None:
                     with evaluation_mode(self.parts.kept, self.parts.discriminator):
                         self.after_epoch(self.parts.kept, self.parts.discriminator)
@@ -218,54 +236,26 @@ class Trainer:
         torch.manual_seed(
             random_seed(recipe.seed, 3, self.step, *([fabric.global_rank] if fabric.global_rank else []))
         )
-        self._set_learning_rates()
-        degraded, clean = self._degraded_and_clean(batch)
         parts, losses = self.parts, dict[str, Tensor]()
-        restored = parts.generator(degraded)
+        self.rate, d_rate = learning_rates(recipe, self.step, self.first_stage, self.total)
+        for optimizer, rate in ((parts.g_optimizer, self.rate), (parts.d_optimizer, d_rate)):
+            for group in optimizer.param_groups if optimizer is not None else ():
+                group["lr"] = rate
+        degraded, clean = degraded_and_clean(batch, recipe, self.step, fabric.global_rank, fabric.device)
         discriminator, perceptual = parts.discriminator, parts.perceptual
         if self.step < self.first_stage:
             discriminator = perceptual = None
-        inputs = (degraded, clean, restored, recipe, fabric.backward)
-        if discriminator is not None and parts.d_optimizer is not None:
-            losses = discriminator_step(discriminator, parts.d_optimizer, *inputs)
-        losses |= generator_step(discriminator, parts.g_optimizer, *inputs, perceptual)
+        if recipe.accumulate > 1:
+            adversarial = discriminator is not None
+            losses = step_in_parts(parts, adversarial, degraded, clean, fabric.backward, perceptual)
+        else:
+            inputs = (degraded, clean, parts.generator(degraded), recipe, fabric.backward)
+            if discriminator is not None and parts.d_optimizer is not None:
+                losses = discriminator_step(discriminator, parts.d_optimizer, *inputs)
+            losses |= generator_step(discriminator, parts.g_optimizer, *inputs, perceptual)
         if parts.ema is not None:
             parts.ema.update_parameters(parts.generator.module)
         return losses
-
-    def _degraded_and_clean(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 N x C x H x W -> floats N x 3 x H x W on the device; C is 2 or 6 for pairs of the data set."""
-        images = enlarge_to(to_tensor(batch.to(self.fabric.device, non_blocking=True)), self.recipe.image_size)
-        clean, *own = (
-            part.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
-            for part in (images.chunk(2, dim=1) if images.shape[1] in (2, 6) else (images,))
-        )
-        if own:
-            return own[0], clean
-        tones, damage = (
-            seeded(random_seed(self.recipe.seed, purpose, self.step, self.fabric.global_rank), self.fabric.device)
-            for purpose in (6, 4)
-        )
-        if self.recipe.toned:
-            clean = toned(clean, self.recipe.toned, tones)
-        return self.recipe.degradation()(clean, damage), clean
-
-    def _set_learning_rates(self) -> None:
-        """Set the rates of this step: "cosine" decays to zero in each stage, "step" to a tenth within the last."""
-        recipe, start, end = self.recipe, 0, self.first_stage or self.total
-        rate = recipe.learning_rate
-        if recipe.two_stages and self.step >= self.first_stage:
-            start, end, rate = self.first_stage, self.total, recipe.adversarial_learning_rate or rate
-        decay = 1.0
-        if recipe.lr_decay == "cosine":
-            decay = 0.5 * (1 + math.cos(math.pi * (self.step - start) / (end - start)))
-        elif recipe.lr_decay == "step" and end == self.total and self.step >= (start + end) / 2:
-            decay = 0.1
-        self.rate = rate * decay
-        rates = {self.parts.g_optimizer: rate, self.parts.d_optimizer: recipe.discriminator_learning_rate or rate}
-        for optimizer, own in rates.items():
-            for group in optimizer.param_groups if optimizer else ():
-                group["lr"] = own * decay
 
     def _validate_and_keep(self) -> dict[str, float]:
         """Validate the generator that would be used; save it if it is the best, or the latest of the last stage."""
@@ -273,22 +263,28 @@ class Trainer:
         # The statistics of BatchNorm differ between processes; those of the first process are saved, so they count.
         scores = self.fabric.broadcast(self.validation.scores(generator))
         if not math.isfinite(scores["val_psnr"]):
-            raise UserError(f"training diverged before step {self.step}; lower learning_rate or adversarial_weight")
+            raise diverged(self.out, f"the validation scores after step {self.step} are not finite")
         second_stage = self.recipe.two_stages and self.step > self.first_stage
+        names = {}  # of the files to write; True for a generator that was chosen by its score
         if scores["val_psnr"] > self.best or second_stage:
             self.best = scores["val_psnr"]
-            names = (BEST, PRETRAINED) if self.recipe.two_stages and not second_stage else (BEST,)
-            for name in names if self.fabric.is_global_zero else ():
-                save_generator(self.out / name, generator, self.recipe, **self._facts(second_stage), **scores)
+            names[BEST] = not second_stage
+            if self.recipe.two_stages and not second_stage:
+                names[PRETRAINED] = True
+        epoch = self.step // len(self.batches)
+        if self.keep_every and epoch % self.keep_every == 0:
+            names[EPOCH.format(epoch)] = False
+        for name, chosen in names.items() if self.fabric.is_global_zero else ():
+            save_generator(self.out / name, generator, self.recipe, **self._facts(chosen), **scores)
         return scores
 
-    def _facts(self, second_stage: bool) -> dict[str, Any]:
+    def _facts(self, chosen: bool) -> dict[str, Any]:
         """What a checkpoint says about its generator besides the scores.
 
         - step, steps: the step after which it was saved, of how many.
         - stage: "adversarial", "perceptual loss" or "pixel loss", by the terms that it was trained with.
         - chosen_on: the images on which its val_psnr was the highest of its stage (see `Validation.images`);
-          None for the latest generator of the adversarial stage.
+          None for the latest generator of the adversarial stage, and for those of `keep_every`.
         - own_data: whether the data was named by the user, not the photos inside scikit-image.
         - started_from: the file and the step of `start_from`, if the recipe has it.
         """
@@ -300,40 +296,32 @@ class Trainer:
             "step": self.step,
             "steps": self.total,
             "stage": stage,
-            "chosen_on": None if second_stage else self.validation.images,
+            "chosen_on": self.validation.images if chosen else None,
             "own_data": self.recipe.data is not None,
             **({"started_from": self.started_from} if self.started_from else {}),
         }
 
     def _log(self, progress: tqdm, scores: dict[str, float]) -> None:
         """Add a row to metrics.csv: mean losses since the last row, and the validation scores after an epoch."""
-        means = {name: (total[0] / total[1]).item() for name, total in self.sums.items()}
-        self.sums = {}
-        row = {
-            "step": self.step,
-            "epoch": self.step / len(self.batches),
-            "seconds": self.seconds,
-            "lr": self.rate,
-        }
-        self.rows.append(row | means | scores)
-        if self.fabric.is_global_zero:
-            write_csv(self.out / METRICS, self.rows)
+        epoch = self.step / len(self.batches)
+        counters = {"step": self.step, "epoch": epoch, "seconds": self.seconds, "lr": self.rate}
+        losses = self.log.write_row(counters, scores)
         shown = {"g_loss": "loss", "d_real": "D(real)", "d_fake": "D(fake)"}
-        texts = {label: f"{means[name]:.3g}" for name, label in shown.items() if name in means}
+        texts = {label: f"{losses[name]:.3g}" for name, label in shown.items() if name in losses}
         if math.isfinite(self.best):
             texts["kept"] = f"{self.best:.2f} dB"
         progress.set_postfix(texts)
 
     def _save_state(self) -> None:
-        state: dict[str, Any] = self.parts.state_dict()
-        state |= {
+        self.log.check_finite(self.step)
+        state = {
+            **self.parts.state_dict(),
+            **self.log.state_dict(),
             "started_from": self.started_from,
             "data": self.data,
             "step": self.step,
             "best": self.best,
             "seconds": self.seconds,
-            "sums": self.sums,
-            "rows": self.rows,
         }
         if self.fabric.is_global_zero:
             save_state(self.out / LAST, state)
@@ -343,13 +331,19 @@ class Trainer:
         """Restore a state that a run of the same recipe saved.
 
         Raises:
-            UserError: if the images have changed since then.
+            UserError: if the images or the networks have changed since then.
         """
         if state["data"] != self.data:
             where = self.recipe.data or "scikit-image"
             raise UserError(f"the images in {where} have changed since this run started; start again")
-        self.parts.load_state_dict(state)
+        try:
+            self.parts.load_state_dict(state)
+        except (KeyError, RuntimeError, ValueError) as error:  # another network, another optimiser
+            reason = str(error).splitlines()[-1].strip()
+            raise UserError(
+                f"the state in {self.out} does not fit the networks of {self.recipe.name} ({reason}); "
+                "resume it with the version of gan-restore that wrote it, or start again in another --out"
+            ) from None
         self.started_from = state.get("started_from")  # states of earlier versions lack it
         self.step, self.best, self.seconds = state["step"], state["best"], state["seconds"]
-        self.sums = {name: total.to(self.fabric.device) for name, total in state["sums"].items()}
-        self.rows = state["rows"]
+        self.log.load_state_dict(state)

@@ -1,8 +1,13 @@
-"""Memory on the CPU: what a training step frees stays with the process, for the next step."""
+"""Memory: on the CPU it is kept for the next step, and an error says what to change if there is too little."""
 
 import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+import torch
+
+from gan_restore.files import UserError
+from gan_restore.recipes.base import Recipe
 
 # Parameters of mallopt, from glibc's malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
@@ -28,3 +33,25 @@ def freed_memory_kept() -> Iterator[None]:
         libc.mallopt(_MMAP_THRESHOLD, 32 << 20)  # the values that glibc itself arrives at after large tensors
         libc.mallopt(_TRIM_THRESHOLD, 64 << 20)
         libc.malloc_trim(0)
+
+
+@contextmanager
+def memory_errors_explained(recipe: Recipe, device: torch.device) -> Iterator[None]:
+    """Turn the error of a device without free memory into one that names the fields to change.
+
+    Raises:
+        UserError: instead of that error.
+    """
+    try:
+        yield
+    except RuntimeError as error:  # torch.OutOfMemoryError is one; on the CPU and on MPS there is only the message
+        if not isinstance(error, torch.OutOfMemoryError) and not any(words in str(error) for words in _NO_MEMORY):
+            raise
+        size = recipe.image_size
+        raise UserError(
+            f"out of memory on {device} with batch_size {recipe.batch_size}, accumulate {recipe.accumulate} and "
+            f"crops of {size} x {size}; raise accumulate, or lower batch_size, image_size or width"
+        ) from None
+
+
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")

@@ -52,9 +52,22 @@ class Parts:
         self.ema = AveragedModel(generator, multi_avg_fn=average) if recipe.ema else None
 
     def _adam(self, network: nn.Module) -> torch.optim.Optimizer:
-        fused = self.fabric.device.type in ("cpu", "cuda")
-        betas = (self.recipe.beta1, 0.999)
-        return torch.optim.Adam(network.parameters(), lr=self.recipe.learning_rate, betas=betas, fused=fused)
+        clip, betas = self.recipe.gradient_clip, (self.recipe.beta1, 0.999)
+        # With a gradient scaler (16-mixed), fused Adam would see the gradients scaled, and clip those.
+        fused = self.fabric.device.type in ("cpu", "cuda") and not (clip and self._scaler)
+        adam = torch.optim.Adam(network.parameters(), lr=self.recipe.learning_rate, betas=betas, fused=fused)
+
+        def shorten(*_: Any) -> None:
+            nn.utils.clip_grad_norm_(network.parameters(), clip)
+
+        if clip:
+            adam.register_step_pre_hook(shorten)
+        return adam
+
+    @property
+    def _scaler(self) -> torch.amp.GradScaler | None:
+        """The scaler that keeps small gradients from becoming zero in 16-mixed; None in other precisions."""
+        return getattr(self.fabric.strategy.precision, "scaler", None)
 
     @property
     def kept(self) -> nn.Module:
@@ -97,8 +110,8 @@ class Parts:
             part.load_state_dict(state[name])
 
     def _trained(self) -> dict[str, Any]:
-        names = ("generator", "discriminator", "g_optimizer", "d_optimizer", "ema")
-        return {name: part for name in names if (part := getattr(self, name)) is not None}
+        names = ("generator", "discriminator", "g_optimizer", "d_optimizer", "ema", "_scaler")
+        return {name.strip("_"): part for name in names if (part := getattr(self, name)) is not None}
 
 
 def _differences(theirs: Recipe, ours: Recipe) -> str:

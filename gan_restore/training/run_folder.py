@@ -4,15 +4,17 @@ recipe.json              the recipe
 environment.json         versions, commit, device and precision, one entry for each start of the run
 metrics.csv              losses and validation scores
 last.ckpt                the training state, to resume from
+previous.ckpt            the state before, for the case that the last one cannot be read
 best.safetensors         the generator to use, with its recipe
 pretrained.safetensors   the best generator of the first stage, if the recipe has two
+epoch-0010.safetensors   the generator after an epoch, if `train` keeps such
 .lock                    locked while a process trains
 """
 
 import contextlib
 import dataclasses
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,24 @@ import lightning_fabric
 
 from gan_restore.data.datasets import Images
 from gan_restore.files import UserError, read_json, write_json
-from gan_restore.inference.checkpoints import BEST, LAST, METRICS, PRETRAINED, RECIPE, load_state, read_recipe
+from gan_restore.inference.checkpoints import (
+    BEST,
+    EPOCH,
+    LAST,
+    METRICS,
+    PRETRAINED,
+    PREVIOUS,
+    RECIPE,
+    load_state,
+    read_recipe,
+)
 from gan_restore.recipes.base import Recipe
 
 ENVIRONMENT, LOCK = "environment.json", ".lock"
 
 _ROWS_PER_IMAGE = 16
+_UNFINISHED = [f".{kind}-*.safetensors" for kind in ("best", "pretrained", "epoch")]
+_UNFINISHED += [".last-*.ckpt", ".metrics-*.csv", ".recipe-*.json", ".environment-*.json"]
 
 
 @contextlib.contextmanager
@@ -34,7 +48,7 @@ def locked(folder: Path, fabric: lightning_fabric.Fabric) -> Iterator[None]:
     """Make the run folder and lock it inside the block, so that only one run writes to it.
 
     The first of several processes takes the lock for all of them. The system releases it if the process is killed.
-    A new folder into which nothing was written is removed again.
+    A new folder into which nothing was written is removed again, and so are the unfinished files of a killed run.
 
     Raises:
         UserError: in every process, if another run holds the lock or the folder cannot be written.
@@ -46,6 +60,7 @@ def locked(folder: Path, fabric: lightning_fabric.Fabric) -> Iterator[None]:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             lock.acquire()
+            _remove_unfinished(folder)
         except filelock.Timeout:
             problem = f"{folder} is being trained by another process; wait for it, or choose another --out"
         except OSError as error:
@@ -64,26 +79,42 @@ def locked(folder: Path, fabric: lightning_fabric.Fabric) -> Iterator[None]:
         lock.release()
 
 
+def _remove_unfinished(folder: Path) -> None:
+    """Remove the temporary files that `files.writing` leaves when its process is killed."""
+    for pattern in _UNFINISHED:
+        for path in folder.glob(pattern):
+            path.unlink()
+
+
 def check_new(folder: Path) -> None:
     """Refuse a folder that holds a run.
 
     Raises:
         UserError: if it does.
     """
-    if (folder / LAST).exists() or (folder / BEST).exists():
+    if any((folder / name).exists() for name in (LAST, PREVIOUS, BEST)):
         raise UserError(
             f"{folder} already holds a run; pass --resume to continue it, --overwrite to start again, "
             "or another --out"
         )
 
 
-def load_run(folder: Path, recipe: Recipe) -> dict[str, Any]:
+def load_run(folder: Path, recipe: Recipe, say: Callable[[str], object] = print) -> dict[str, Any]:
     """Read the training state of a run folder, to continue it with the same recipe.
+
+    Args:
+        say: told if the last state cannot be read and the one before it is taken.
 
     Raises:
         UserError: if there is no state, or the run has another recipe.
     """
-    state = load_state(folder / LAST)
+    try:
+        state = load_state(folder / LAST)
+    except UserError:
+        if not (folder / PREVIOUS).exists():
+            raise
+        state = load_state(folder / PREVIOUS)
+        say(f"{folder / LAST} is missing or damaged; continuing from {PREVIOUS}, saved after step {state['step']}")
     before = read_recipe(folder)
     if type(recipe) is not type(before):
         raise UserError(f"{folder} is a run of {before.name}; resume it with {before.name}")
@@ -103,8 +134,10 @@ def start(folder: Path, recipe: Recipe, overwrite: bool = False) -> None:
 
 def remove(folder: Path) -> None:
     """Remove the files of a run, if there are any. Other files in its folder are kept."""
-    for name in (LAST, BEST, PRETRAINED, METRICS, RECIPE, "results.json"):
+    for name in (LAST, PREVIOUS, BEST, PRETRAINED, METRICS, RECIPE, "results.json"):
         (folder / name).unlink(missing_ok=True)
+    for path in folder.glob(EPOCH.replace("{:04}", "*")):
+        path.unlink()
 
 
 def record_environment(folder: Path, environment: dict[str, Any], step: int) -> None:

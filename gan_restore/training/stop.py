@@ -1,4 +1,4 @@
-"""Stopping a run by a signal: at the end of a step, in all its processes."""
+"""Stopping a run by a signal and saving it at intervals: at the end of the same step in all its processes."""
 
 import signal
 import threading
@@ -12,23 +12,24 @@ import torch.distributed as dist
 
 
 @contextmanager
-def stop_on_signal(fabric: lightning_fabric.Fabric) -> Iterator[Callable[[], bool]]:
+def stop_on_signal(fabric: lightning_fabric.Fabric) -> Iterator[Callable[[bool], tuple[bool, bool]]]:
     """Handle Ctrl-C (SIGINT) and SIGTERM inside the block, which must run in the main thread to have an effect.
 
     Yields:
-        A function that every process calls once a step. It returns whether any process got a signal: the same
-        answer everywhere, so all processes stop after the same step. A second signal interrupts at once.
+        A function that every process calls once a step, with whether the state should be saved. It returns whether
+        any process got a signal, and whether any wants to save: the same answers everywhere, so all processes stop
+        and save after the same step. A second signal interrupts at once.
     """
     requested = threading.Event()
     # On the CPU, so that asking does not wait for a GPU to finish its step.
     group: Any = dist.new_group(backend="gloo") if fabric.world_size > 1 else None
 
-    def stopping() -> bool:
+    def agreed(save: bool) -> tuple[bool, bool]:
         if group is None:
-            return requested.is_set()
-        flag = torch.tensor(int(requested.is_set()))
-        dist.all_reduce(flag, dist.ReduceOp.MAX, group=group)
-        return bool(flag)
+            return requested.is_set(), save
+        flags = torch.tensor([requested.is_set(), save], dtype=torch.int32)
+        dist.all_reduce(flags, dist.ReduceOp.MAX, group=group)
+        return bool(flags[0]), bool(flags[1])
 
     def request(_number: int, _frame: object) -> None:
         if requested.is_set():
@@ -36,11 +37,11 @@ def stop_on_signal(fabric: lightning_fabric.Fabric) -> Iterator[Callable[[], boo
         requested.set()
 
     if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
-        yield stopping
+        yield agreed
         return
     before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield stopping
+        yield agreed
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -44,7 +44,7 @@ def test_a_run_folder_explains_itself(tmp_path: Path, changes: dict) -> None:
     assert [row["step"] for row in rows if "val_psnr" in row] == [3, 6]
     assert ("d_real" in rows[0]) == bool(recipe.adversarial_weight)
     assert {path.name for path in run.iterdir()} == {
-        "recipe.json", "environment.json", "metrics.csv", "last.ckpt", "best.safetensors", ".lock"
+        "recipe.json", "environment.json", "metrics.csv", "last.ckpt", "previous.ckpt", "best.safetensors", ".lock"
     }  # fmt: skip
 
 
@@ -217,7 +217,8 @@ def test_a_run_that_diverges_is_said(tmp_path: Path) -> None:
     broken = recipe.generator()
     torch.nn.init.constant_(broken.out.weight, float("nan"))
     object.__setattr__(recipe, "generator", lambda: broken)
-    with pytest.raises(UserError, match="training diverged before step"):
+    problem = "d_loss, d_fake, g_loss, pixel, adversarial not finite in step 1"
+    with pytest.raises(UserError, match=rf"training diverged: {problem}; .*checkpoint: none yet"):
         training.train(recipe, tmp_path / "run")
     assert not (tmp_path / "run" / "best.safetensors").exists()
 

@@ -13,6 +13,7 @@ from gan_restore.inference.checkpoints import load_facts, load_generator, load_s
 from gan_restore.inference.devices import Compute
 from gan_restore.recipes.base import Recipe
 from gan_restore.training import Trainer, loop
+from gan_restore.training.parts import Parts
 
 PIXEL_LOSS = {"epochs": 1, "pretrain_epochs": 0, "adversarial_weight": 0.0}
 
@@ -141,3 +142,14 @@ def test_a_start_allows_the_adversarial_loss_alone(start: Path) -> None:
     assert alone.two_stages and not dataclasses.replace(alone, start_from=None).two_stages
     with pytest.raises(UserError, match="first stage trains on the pixel loss"):
         second(start, pixel_weight=0.0, pretrain_epochs=1)
+
+
+def test_the_gradient_scaler_of_half_precision_is_part_of_the_state() -> None:
+    fabric = Compute(device="cpu", precision="bf16-mixed").fabric()  # 16-mixed needs a GPU
+    fabric.strategy.precision.scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    state = Parts(tiny(), fabric).state_dict()
+    fabric.strategy.precision.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    Parts(tiny(), fabric).load_state_dict(state)
+    assert fabric.strategy.precision.scaler.get_scale() == 8
+    fabric.strategy.precision.scaler = None
+    assert "scaler" not in Parts(tiny(), fabric).state_dict()

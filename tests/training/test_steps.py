@@ -1,10 +1,16 @@
+from pathlib import Path
+
 import pytest
 import torch
-from support import tiny
+from support import noise_images, tiny
 from torch import nn
 
 from gan_restore.degradations.base import seeded
+from gan_restore.files import UserError
+from gan_restore.inference.devices import Compute
+from gan_restore.recipes.base import Recipe
 from gan_restore.recipes.names import RECIPES
+from gan_restore.training import Trainer, train
 from gan_restore.training.steps import discriminator_step, generator_step, generator_terms
 
 GAN = {"adversarial_weight": 0.1, "residual": False, "mask_input": False, "norm": "batch"}
@@ -76,3 +82,51 @@ def test_a_discriminator_learns_to_separate_clean_from_restored() -> None:
     for _ in range(30):
         losses = discriminator_step(discriminator, optimizer, degraded, clean, clean.flip(3), recipe)
     assert losses["d_real"] > 0.8 and losses["d_fake"] < 0.2
+
+
+class PlainDiscriminator(nn.Module):
+    """Without BatchNorm, so that the parts of a batch do not depend on each other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(6, 1, 3)
+
+    def forward(self, degraded: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+        return self.layer(torch.cat([degraded, image], dim=1))
+
+
+def test_a_batch_in_parts_gives_the_same_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Recipe, "discriminator", lambda _recipe: PlainDiscriminator())
+    found = []
+    for accumulate in (1, 4):
+        recipe = tiny(accumulate=accumulate, **GAN | {"norm": "none"})
+        images = noise_images(*[(32, 32)] * 8)
+        trainer = Trainer(recipe, tmp_path, Compute(device="cpu").fabric(), images, images)
+        sizes = []
+        trainer.parts.generator.register_forward_hook(
+            lambda _m, given, _out, sizes=sizes: sizes.append(len(given[0]))
+        )
+        losses = trainer.training_step(trainer.batches[0])
+        assert sizes == ([4] if accumulate == 1 else [1] * 8)
+        optimizers = (trainer.parts.g_optimizer, trainer.parts.d_optimizer)
+        gradients = [state["exp_avg"] for optimizer in optimizers for state in optimizer.state.values()]
+        found.append((losses, gradients))
+    torch.testing.assert_close(found[1], found[0], rtol=1e-4, atol=1e-7)
+
+
+def test_a_batch_that_cannot_be_divided_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="a batch of 4 cannot be divided evenly by 1 devices x accumulate 3"):
+        train(tiny(accumulate=3), tmp_path / "run")
+
+
+def test_gradients_are_clipped_to_a_length(tmp_path: Path) -> None:
+    lengths = []
+    for clip in (0.0, 1e-4):
+        recipe, images = tiny(gradient_clip=clip, **GAN), noise_images(*[(32, 32)] * 8)
+        trainer = Trainer(recipe, tmp_path, Compute(device="cpu").fabric(), images, images)
+        trainer.training_step(trainer.batches[0])
+        for optimizer in (trainer.parts.g_optimizer, trainer.parts.d_optimizer):
+            means = torch.cat([state["exp_avg"].flatten() for state in optimizer.state.values()])
+            lengths.append(means.norm().item() / (1 - recipe.beta1))
+    assert min(lengths[:2]) > 1e-3
+    assert lengths[2:] == pytest.approx([1e-4, 1e-4], rel=1e-3)

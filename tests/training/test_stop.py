@@ -17,6 +17,7 @@ from gan_restore.files import read_csv
 from gan_restore.images import write
 from gan_restore.inference.checkpoints import load_state
 from gan_restore.recipes.base import Recipe
+from gan_restore.recipes.names import RECIPES
 from gan_restore.training import Trainer
 
 # Sends a signal to its own process at the start of a step, then trains by the command line.
@@ -63,7 +64,7 @@ def start(script: Path, program: str, *args: str, **environment: str) -> subproc
 def finish(program: subprocess.Popen) -> tuple[str, str]:
     """Wait until all processes that write to the program's pipes have ended; returns what they wrote."""
     try:
-        return program.communicate(timeout=120)
+        return program.communicate(timeout=300)
     except subprocess.TimeoutExpired:
         program.kill()
         raise
@@ -165,6 +166,39 @@ def test_two_processes_compute_what_one_would(tmp_path: Path, monkeypatch: pytes
     training.train(recipe, tmp_path / "one")
     assert first["seeds"] == seeds, "the first process draws the dropout of a single one"
     assert first["seeds"][0] == second["seeds"][0] and first["seeds"][1:] != second["seeds"][1:]
-    one, two = (load_state(tmp_path / name / "last.ckpt")["g_optimizer"]["state"] for name in ("one", "two"))
-    for i in one:  # Adam's mean gradient; its steps hide a factor
-        torch.testing.assert_close(two[i]["exp_avg"], one[i]["exp_avg"], rtol=1e-3, atol=1e-7)
+    one, two = (load_state(tmp_path / name / "last.ckpt") for name in ("one", "two"))
+    for i, state in one["g_optimizer"]["state"].items():  # Adam's mean gradient; its steps hide a factor
+        other = two["g_optimizer"]["state"][i]
+        torch.testing.assert_close(other["exp_avg"], state["exp_avg"], rtol=1e-3, atol=1e-7)
+    for name, weights in one["generator"].items():
+        torch.testing.assert_close(two["generator"][name], weights, rtol=0, atol=1e-5)
+    losses = [[row["g_loss"] for row in run["rows"]] for run in (one, two)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5), "the mean over both processes"
+
+
+EVERY_RECIPE = """
+import json, sys
+from pathlib import Path
+from gan_restore import training
+from gan_restore.inference.devices import Compute
+from gan_restore.recipes.names import from_dict
+for values in json.loads(sys.argv[2]):
+    recipe = from_dict(values)
+    training.train(recipe, Path(sys.argv[1]) / recipe.name, Compute(device="cpu", devices=2))
+"""
+
+
+def test_two_processes_train_every_recipe_into_one_set_of_files(tmp_path: Path) -> None:
+    every = [tiny(name, epochs=2, ema=0.9, norm="batch", val_images=1) for name in RECIPES]
+    values = json.dumps([recipe.to_dict() for recipe in every])
+    program = start(tmp_path / "every.py", EVERY_RECIPE, str(tmp_path / "runs"), values)
+    _, err = finish(program)
+    assert program.returncode == 0 and "Traceback" not in err, err[-2000:]
+    for recipe in every:
+        run = tmp_path / "runs" / recipe.name
+        weights = ["best", "pretrained"] if recipe.two_stages else ["best"]
+        assert {path.name for path in run.iterdir()} == {f"{name}.safetensors" for name in weights} | {
+            "recipe.json", "environment.json", "metrics.csv", "last.ckpt", "previous.ckpt", ".lock"
+        }  # fmt: skip
+        steps = [row["step"] for row in read_csv(run / "metrics.csv")]
+        assert steps == sorted(set(steps)) and steps[-1] == load_state(run / "last.ckpt")["step"]
