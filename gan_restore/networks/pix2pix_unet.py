@@ -78,8 +78,9 @@ class Pix2PixUNet(RestoringNetwork):
         inputs = 2 * degraded - 1
         if self.top_hat_input:
             inputs = torch.cat([inputs, top_hats(degraded)], dim=1)
-        padded = pad_to_multiple(inputs, self.multiple)
-        features, skips = padded.contiguous(memory_format=torch.channels_last), []
+        # In one memory format throughout: a concatenation of two formats has to be copied once more.
+        padded = pad_to_multiple(inputs, self.multiple).contiguous(memory_format=torch.channels_last)
+        features, skips = padded, []
         for block in self.encoder:
             features = block(features)  # N x C x H / 2^level x W / 2^level
             skips.append(features)
