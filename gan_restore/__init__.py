@@ -2,7 +2,8 @@
 
 The packages, from the ground up; imports point down this list only:
 
-- `files`, `images`, `strips`: image files <-> tensors, files that appear whole or not at all, large images in parts
+- `files`, `images`, `strips`, `photos`: image files <-> tensors, files that appear whole or not at all, large
+  images in parts, photos with their metadata
 - `networks`, `losses`, `baselines`: generators and discriminators, their losses, the classical methods
 - `data`, `degradations`, `metrics`: data sets and batches, damage, measures of quality
 - `recipes`: one file for each of the five systems

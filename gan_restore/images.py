@@ -1,4 +1,4 @@
-"""Image files become tensors and tensors become image files, in this module only.
+"""Image files become tensors and tensors become image files, here and in `photos` only.
 
 Everywhere else an image batch is a `float32` RGB tensor of shape N x 3 x H x W in [0, 1].
 """
@@ -8,18 +8,19 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from gan_restore.files import UserError, writing
+
+DEEP = "16 bits"
+"""The key, among the `info` of an image that `opened` gives, of whether its file has 16 bits a channel."""
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 
@@ -27,39 +28,6 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", "
 # refused with a `UserError`. The filter is global because `warnings.catch_warnings` is not safe in threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
-
-_Tag, _Group = ExifTags.Base, ExifTags.IFD
-# The EXIF tags that describe a photo, and not how its file is laid out.
-_EXIF_TAGS = (
-    *(_Tag.ImageDescription, _Tag.Make, _Tag.Model, _Tag.Software, _Tag.HostComputer, _Tag.DateTime, _Tag.Artist),
-    *(_Tag.Copyright, _Tag.Rating, _Tag.XResolution, _Tag.YResolution, _Tag.ResolutionUnit),
-)
-# Sizes, which restoration may change, and data that holds offsets into the old file.
-_STALE_TAGS = {_Tag.ExifImageWidth, _Tag.ExifImageHeight, _Group.Interop, _Group.MakerNote}
-
-
-@dataclass(frozen=True)
-class Photo:
-    """An image file as a tensor, with what a plain RGB tensor would lose.
-
-    Attributes:
-        rgb: 1 x 3 x H x W, float32 in [0, 1], upright (the EXIF orientation is applied).
-        alpha: Transparency, 1 x 1 x H x W in [0, 1]; None if the file has none.
-        gray: Whether the file has one colour channel; `write` then writes one.
-        bits: 8 or 16 bits a channel; 16 for gray files only, because Pillow reads 16-bit colour as 8-bit.
-        icc: The colour profile of an RGB or gray file, unchanged.
-        exif: The EXIF tags that describe the photo (camera, time, place, author). The orientation, the thumbnail,
-            the pixel sizes and the camera maker's private notes are left out: they may be wrong after restoration.
-        dpi: Horizontal and vertical resolution in dots per inch.
-    """
-
-    rgb: Tensor
-    alpha: Tensor | None = None
-    gray: bool = False
-    bits: int = 8
-    icc: bytes | None = None
-    exif: bytes | None = None
-    dpi: tuple[float, float] | None = None
 
 
 def list_images(folder: str | Path) -> list[Path]:
@@ -98,13 +66,30 @@ def name_below(folder: Path, path: Path) -> str:
 
 
 @contextmanager
-def _opened(path: str | Path) -> Iterator[Image.Image]:
-    """Open and decode an image file: first frame, upright. An error, in the block too, becomes a `UserError`."""
+def opened(path: str | Path, single: bool = False) -> Iterator[Image.Image]:
+    """Open and decode an image file: first frame, upright. An error, in the block too, becomes a `UserError`.
+
+    Args:
+        path: The file.
+        single: Refuse a file of several frames or pages.
+
+    Raises:
+        UserError: As `decode`, and as `single` says.
+    """
     try:
         with Image.open(path) as image:
+            # Phones write a JPEG with further views of the same photo as MPO.
+            frames = getattr(image, "n_frames", 1) if single and image.format != "MPO" else 1
+            if frames > 1:
+                message = f"it has {frames} frames or pages; save the one to restore as an image of its own"
+                raise UserError(f"cannot read the image {path}: {message}")
+            deep = ";16" in str(image.tile)  # loading forgets it
             image.load()
+            image.info[DEEP] = deep
             _turn_upright(image)
             yield image
+    except UserError:
+        raise
     except FileNotFoundError:
         raise UserError(f"no such file: {path}") from None
     except UnidentifiedImageError:
@@ -129,80 +114,52 @@ def decode(path: str | Path) -> np.ndarray:
 
     The first frame is read and turned upright by its EXIF orientation. Where damaged EXIF data hides the
     orientation, the image is read as it is stored. Transparent parts are laid on white. 16 bits become 8 (see
-    `read_photo`).
+    `photos.read_photo`).
 
     Raises:
         UserError: If the file is missing, damaged or not an image, or has more pixels than Pillow's limit against
             decompression bombs (178,956,970).
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         if image.mode in ("L", "RGB") and "transparency" not in image.info:  # most files, twice as fast
             return np.array(image.convert("RGB"))
-        photo = _photo(image)
-    rgb = photo.rgb if photo.alpha is None else photo.rgb * photo.alpha + (1 - photo.alpha)
-    return to_bytes(rgb)[0].permute(1, 2, 0).contiguous().numpy()
+        values, alpha = pixels_of(image)
+    if alpha is None and values.dtype == np.uint8:
+        return np.ascontiguousarray(np.broadcast_to(values, (*values.shape[:2], 3)))
+    unit = to_unit(torch.from_numpy(values))
+    if alpha is not None:
+        opaque = to_unit(torch.from_numpy(alpha))
+        unit = unit * opaque + (1 - opaque)
+    return to_bytes(unit).expand(-1, -1, 3).contiguous().numpy()
 
 
-def read_photo(path: str | Path) -> Photo:
-    """Read an image file with its transparency, gray mode, bit depth, colour profile, EXIF data and resolution.
+def pixels_of(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
+    """The pixels of an opened image, H x W x 1 if it is gray and H x W x 3 else, and its transparency, H x W x 1.
 
-    The image is read as `decode` does. White is 65535 in 16-bit gray files. 32-bit gray files do not say what white
-    is, so it is the smallest of 1, 255 and 65535 that fits: for integers, none may be larger; for floats, 99 % may
-    be at most ten times as large, so that a few values above 1 do not turn the image black. What is brighter than
-    white becomes white.
-
-    Raises:
-        UserError: As `decode`.
+    Both are uint8; gray images of more than 8 bits are uint16. `photos.read_photo` says what white is in them.
     """
-    with _opened(path) as image:
-        return _photo(image)
-
-
-def _photo(image: Image.Image) -> Photo:
-    alpha, bits, is_number = None, 8, image.mode.startswith("I") or image.mode == "F"
-    if is_number:
+    if image.mode.startswith("I") or image.mode == "F":
+        if image.mode.startswith("I;16"):
+            return np.array(image).astype(np.uint16)[..., None], None
         values = np.nan_to_num(np.asarray(image, dtype=np.float32))
         white = _white(image.mode, values)
-        rgb, bits = torch.from_numpy(values / white).clamp(0, 1).expand(1, 3, -1, -1), 8 if white == 255 else 16
-    elif image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
-        rgb, alpha = to_tensor(np.asarray(image.convert("RGBA"))).split((3, 1), dim=1)
-        alpha = alpha.contiguous()
-    else:
-        rgb = to_tensor(np.asarray(image.convert("RGB")))
-    is_gray = is_number or image.mode in ("1", "L", "LA", "La")
-    icc = None if image.mode in ("CMYK", "LAB", "YCbCr", "HSV") else image.info.get("icc_profile")
-    return Photo(rgb.contiguous(), alpha, is_gray, bits, icc, _exif(image), _dpi(image))
+        unit = torch.from_numpy(values / white).clamp_(0, 1)[..., None]
+        return write_unit(
+            unit, torch.empty(unit.shape, dtype=torch.uint8 if white == 255 else torch.uint16)
+        ).numpy(), None
+    gray = image.mode in ("1", "L", "LA", "La")
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        values = np.array(image.convert("LA" if gray else "RGBA"))
+        return values[..., :-1], values[..., -1:]
+    mode = "L" if gray else "RGB"
+    values = np.array(image if image.mode == mode else image.convert(mode))
+    return values.reshape(*values.shape[:2], -1), None
 
 
 def _white(mode: str, values: np.ndarray) -> float:
-    """The value that stands for white in a gray image of more than 8 bits; `read_photo` says how it is found."""
-    if mode.startswith("I;16"):
-        return 65535.0
+    """The value that stands for white in a gray image of 32 bits; `photos.read_photo` says how it is found."""
     peak = values.max(initial=0) if mode == "I" else np.quantile(values, 0.99) / 10
     return 1.0 if peak <= 1 else 255.0 if peak <= 255 else 65535.0
-
-
-def _exif(image: Image.Image) -> bytes | None:
-    """The EXIF data as `Photo.exif` describes it; None if there is none or it is damaged."""
-    try:
-        found, kept = image.getexif(), Image.Exif()
-        kept.update({tag: found[tag] for tag in _EXIF_TAGS if tag in found})
-        for group in (_Group.Exif, _Group.GPSInfo):
-            values = {tag: value for tag, value in found.get_ifd(group).items() if tag not in _STALE_TAGS}
-            if values:
-                kept[group] = values
-        return kept.tobytes() if kept else None
-    except Exception:  # damaged EXIF data raises nearly any kind
-        return None
-
-
-def _dpi(image: Image.Image) -> tuple[float, float] | None:
-    try:
-        across, down = (float(value) for value in image.info["dpi"])
-    except (KeyError, TypeError, ValueError, ArithmeticError):  # none, or damaged
-        return None
-    # Files hold dots per inch in 16 bits. Pillow says 1 for a TIFF file that states no resolution.
-    return (across, down) if all(isfinite(value) and 1 < value < 2**16 for value in (across, down)) else None
 
 
 def read(path: str | Path) -> Tensor:
@@ -221,37 +178,32 @@ def read(path: str | Path) -> Tensor:
     return to_tensor(decode(path))
 
 
-def write(path: str | Path, image: Tensor | Photo) -> None:
-    """Write an image to a file whose format its suffix chooses.
+def write(path: str | Path, image: Tensor) -> None:
+    """Write an image to a file whose format its suffix chooses: RGB, 8 bits a channel.
 
     PNG, TIFF, BMP and WebP (lossless) keep every pixel. JPEG is written at quality 95, and GIF has 256 colours.
-    JPEG, BMP and PPM drop transparency. JPEG, PNG, TIFF and WebP keep the colour profile, the EXIF data and the
-    resolution (WebP: only as EXIF data).
 
     Args:
         path: The file to write, replaced if it exists.
-        image: 1 x 3 x H x W or 3 x H x W in [0, 1], or a `Photo`.
+        image: 1 x 3 x H x W or 3 x H x W in [0, 1].
 
     Raises:
         UserError: If the suffix names no image format, the format cannot hold the image (WebP holds at most 16383
             pixels a side), or the file cannot be written.
     """
-    photo = image if isinstance(image, Photo) else Photo(image if image.ndim == 4 else image[None])
+    values = to_bytes(image if image.ndim == 3 else image[0]).permute(1, 2, 0).cpu().numpy()
+    save(path, Image.fromarray(np.ascontiguousarray(values)))
+
+
+def save(path: str | Path, picture: Image.Image, **options: Any) -> None:
+    """Write a picture of Pillow's as `write` does, with options of Pillow's writer.
+
+    Raises:
+        UserError: As `write`.
+    """
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
         raise UserError(f"cannot write {path}: its suffix names no image format; use .png or .jpg")
-    rgb = photo.rgb.mean(1, keepdim=True) if photo.gray else photo.rgb
-    if photo.bits == 16 and photo.gray and suffix in (".png", ".tif", ".tiff"):
-        values = (rgb[0, 0].clamp(0, 1) * 65535).round().cpu().numpy().astype(np.uint16)
-        picture = Image.fromarray(values)
-    else:
-        channels = [rgb] if photo.alpha is None else [rgb, photo.alpha]
-        values = to_bytes(torch.cat(channels, dim=1))[0].permute(1, 2, 0).cpu().numpy()
-        picture = Image.fromarray(values.squeeze(2) if values.shape[2] == 1 else np.ascontiguousarray(values))
-    facts = {"icc_profile": photo.icc, "exif": photo.exif, "dpi": photo.dpi}
-    options: dict[str, Any] = {name: value for name, value in facts.items() if value is not None}
-    if suffix in (".jpg", ".jpeg", ".bmp", ".ppm", ".pgm"):
-        picture = picture.convert("L" if photo.gray else "RGB")
     if suffix in (".jpg", ".jpeg"):
         options["quality"] = 95
     if suffix == ".webp":
@@ -279,6 +231,24 @@ def to_tensor(values: np.ndarray | Tensor) -> Tensor:
 def to_bytes(images: Tensor) -> Tensor:
     """Round images of any shape, in [0, 1], to uint8 from 0 to 255 of the same shape."""
     return images.clamp(0, 1).mul(255).round().to(torch.uint8)
+
+
+def to_unit(images: Tensor) -> Tensor:
+    """Turn images of any shape, uint8, uint16 or float32 in [0, 1], into float32. Floats are not copied."""
+    return images.float() if images.is_floating_point() else images.float().div_(torch.iinfo(images.dtype).max)
+
+
+def write_unit(images: Tensor, target: Tensor) -> Tensor:
+    """Copy float images in [0, 1] into a tensor of the same shape, rounded if that is uint8 or uint16.
+
+    To save memory, `images` may be overwritten.
+
+    Returns:
+        The target.
+    """
+    if not target.is_floating_point():
+        images = images.clamp_(0, 1).mul_(torch.iinfo(target.dtype).max).round_()
+    return target.copy_(images)
 
 
 def quantise(images: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
-"""Helpers that the tests share: odd sizes, tiny recipes and data sets, comparison of weights."""
+"""Helpers that the tests share: odd sizes, image files, tiny recipes and data sets, comparison of weights."""
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import nbformat
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import ExifTags, Image
 from torch import nn
 
 from gan_restore import recipes
@@ -184,3 +186,22 @@ def write_notebook(path: Path, *sources: str, parameters: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, path)
     return path
+
+
+def encoded(suffix: str, **options: object) -> bytes:
+    """A small image file in the format of the suffix."""
+    file = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
+    Image.fromarray(pixels).save(file, Image.registered_extensions()[suffix], **options)
+    return file.getvalue()
+
+
+def described(orientation: int = 6) -> bytes:
+    """EXIF data as a camera writes it, with an orientation."""
+    exif = Image.Exif()
+    exif.endian = "<"
+    exif.update({ExifTags.Base.Artist: "Ada", ExifTags.Base.Orientation: orientation})
+    exif[ExifTags.IFD.Exif] = {ExifTags.Base.DateTimeOriginal: "2001:02:03 04:05:06"}
+    exif[ExifTags.IFD.Exif] |= {ExifTags.Base.ExifImageWidth: 32, ExifTags.Base.MakerNote: b"private"}
+    exif[ExifTags.IFD.GPSInfo] = {ExifTags.GPS.GPSLatitudeRef: "N"}
+    return exif.tobytes()

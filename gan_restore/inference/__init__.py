@@ -16,9 +16,12 @@ from gan_restore.inference.checkpoints import (
 from gan_restore.inference.devices import Compute, Device
 from gan_restore.inference.environment import commit, device_name, versions
 from gan_restore.inference.models import Card, Measured, best_score, gain, model_names, model_path
-from gan_restore.inference.restorer import Restorer, load_restorer, restore_file, restore_photo
+from gan_restore.inference.restored_photos import read_mask, restore_file, restore_photo
+from gan_restore.inference.restorer import Restorer, load_restorer
 from gan_restore.inference.scales import restore_over_scales
+from gan_restore.inference.tiles import Tiling, in_tiles
 from gan_restore.inference.tones import keep_tone
+from gan_restore.photos import Photo, PhotoWarning, read_photo, write_photo
 
 __all__ = [
     "BEST",
@@ -29,11 +32,15 @@ __all__ = [
     "Compute",
     "Device",
     "Measured",
+    "Photo",
+    "PhotoWarning",
     "Restorer",
+    "Tiling",
     "best_score",
     "commit",
     "device_name",
     "gain",
+    "in_tiles",
     "keep_tone",
     "load_card",
     "load_facts",
@@ -42,6 +49,8 @@ __all__ = [
     "load_state",
     "model_names",
     "model_path",
+    "read_mask",
+    "read_photo",
     "read_recipe",
     "restore_file",
     "restore_over_scales",
@@ -49,4 +58,5 @@ __all__ = [
     "save_generator",
     "save_state",
     "versions",
+    "write_photo",
 ]

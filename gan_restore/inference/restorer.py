@@ -1,86 +1,184 @@
-"""A trained generator applied to batches, photos and image files."""
+"""A trained generator applied to batches of images of any size."""
 
 import dataclasses
+import functools
+import itertools
 from pathlib import Path
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gan_restore.images import Photo, read_photo, write
+from gan_restore.files import UserError
 from gan_restore.inference.checkpoints import load_generator
 from gan_restore.inference.devices import Compute
+from gan_restore.inference.finishing import finish
+from gan_restore.inference.memory import bytes_per_pixel, is_out_of_memory, tile_side
+from gan_restore.inference.models import best_score
 from gan_restore.inference.scales import restore_over_scales
-from gan_restore.inference.tones import keep_tone
+from gan_restore.inference.tiles import OVERLAP, Tiling, in_tiles
 from gan_restore.recipes.base import Recipe
+
+_SMALL = 256**2  # pixels that fit into the memory of every device
 
 
 class Restorer:
-    """A trained generator on a device, as a function degraded -> restored.
+    """A trained generator on a device, as a function degraded -> restored, for images of any size.
+
+    Large images stay where they are; one tile at a time is moved to the device (`tiles.in_tiles`). The side of the
+    tiles follows from the memory of the device and is halved when that is not enough.
 
     Args:
         generator: a network N x 3 x H x W -> N x 3 x factor H x factor W, both in [0, 1].
         compute: the device and precision; by default a GPU if there is one.
-        recipe: the recipe of the generator. It says whether large images are restored over scales
-            (`Recipe.over_scales`) and whether gray photos stay gray (`Recipe.keep_tone`); without it, the generator
-            is applied to the image as it is.
+        recipe: the recipe of the generator. It says by which factor images are enlarged, whether large images are
+            restored over scales (`Recipe.over_scales`) and whether gray photos stay gray (`Recipe.keep_tone`).
+            Without it, the generator is applied to the image as it is.
+        strength: between the degraded image, 0, and the restored one, 1. Enlargements mix with bicubic ones.
+        preserve: pixels whose channels all changed by less than this, in [0, 1], keep their values exactly. Only
+            for generators that keep the size: an enlargement has no pixel to keep.
+        ensemble: restore the eight flips and quarter turns of each tile and average them. It takes eight times as
+            long; super-resolution gains a little PSNR (Timofte et al. 2016, "enhanced prediction").
+
+    Raises:
+        UserError: if a value is out of range, or `preserve` is asked of an enlargement.
 
     Example:
         >>> from gan_restore import recipes
-        >>> restorer = Restorer(recipes.get("srgan", "smoke").generator())
+        >>> recipe = recipes.get("srgan", "smoke")
+        >>> restorer = Restorer(recipe.generator(), recipe=recipe)
         >>> restorer(torch.rand(1, 3, 20, 30)).shape
         torch.Size([1, 3, 40, 60])
     """
 
-    def __init__(self, generator: nn.Module, compute: Compute | None = None, recipe: Recipe | None = None) -> None:
+    def __init__(
+        self,
+        generator: nn.Module,
+        compute: Compute | None = None,
+        recipe: Recipe | None = None,
+        *,
+        strength: float = 1.0,
+        preserve: float = 0.0,
+        ensemble: bool = False,
+    ) -> None:
         self._over_scales = recipe.over_scales if recipe else 0
         self._keep_tone = recipe.keep_tone if recipe else False
+        self.factor: int = recipe.factor if recipe else getattr(generator, "factor", 1)
+        """Side of the restored image over that of the degraded one."""
+        if not (0 <= strength <= 1 and 0 <= preserve <= 1):
+            raise UserError(f"strength and preserve must be between 0 and 1, not {strength:g} and {preserve:g}")
+        if preserve and self.factor > 1:
+            raise UserError("preserve keeps pixels as they are, and an enlargement has none of them; leave it out")
+        self._strength, self._preserve, self._ensemble = strength, preserve, ensemble
         self._fabric = (compute or Compute()).fabric()
+        self.usual_change: float | None = None
+        """Root mean square of the damage in the model's test images, in [0, 1], if its card says so."""
         self.generator = generator
         """The network itself, on its device and in evaluation mode."""
         self._module = self._fabric.setup_module(generator.eval().to(memory_format=torch.channels_last))
+        self._multiple: int = getattr(generator, "multiple", 1)
 
     @torch.no_grad()
     def __call__(self, degraded: Tensor) -> Tensor:
-        """Restore a batch N x 3 x H x W in [0, 1].
+        """Restore a batch N x C x H x W of RGB or gray images: float32 in [0, 1], uint8 or uint16.
 
         Returns:
-            N x 3 x factor H x factor W in [0, 1], float32, on the device that the batch is on.
+            N x C x factor H x factor W, of the same type, on the device that the batch is on.
+
+        Raises:
+            UserError: if the memory does not suffice for the smallest tile.
         """
-        images = degraded.to(self._fabric.device)
+        return self.finish(degraded, self.restore(degraded))
+
+    def finish(self, degraded: Tensor, restored: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Keep the tone, mix and preserve, as the recipe and the options say; `restored` is changed in place.
+
+        Args:
+            degraded: the batch that was restored.
+            restored: what `restore` made of it.
+            mask: 1 x 1 x H x W, bool, the only pixels that may change; None for all.
+
+        Raises:
+            UserError: if a mask is given for an enlargement, or has another size.
+        """
+        if mask is not None and self.factor > 1:
+            raise UserError("a mask keeps pixels as they are, and an enlargement has none of them; leave it out")
+        if mask is not None and mask.shape[-2:] != degraded.shape[-2:]:
+            (height, width), (rows, columns) = mask.shape[-2:], degraded.shape[-2:]
+            raise UserError(f"the mask has {width} x {height} pixels, and the photo {columns} x {rows}")
+        finish(
+            degraded,
+            restored,
+            keep_tone=self._keep_tone,
+            strength=self._strength,
+            preserve=self._preserve,
+            mask=mask,
+        )
+        return restored
+
+    @torch.no_grad()
+    def restore(self, degraded: Tensor) -> Tensor:
+        """What the network makes of a batch, tile by tile, before it is finished; as `__call__` else."""
+        tiling = self._tiling(degraded)
+        while True:
+            try:
+                return self._restore(degraded, tiling)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                if tiling.side <= tiling.least:
+                    sides = f"{tiling.side} x {tiling.side}"
+                    raise UserError(f"not enough memory for a tile of {sides} pixels; free some") from None
+            # After the block, which holds on to the tensors of the failed attempt.
+            tiling = dataclasses.replace(tiling, side=max(tiling.least, tiling.side // 2))
+
+    def _tiling(self, images: Tensor) -> Tiling:
+        """Tiles that fit into memory."""
+        count, _, height, width = images.shape
+        overlap = min(getattr(self.generator, "radius", OVERLAP), OVERLAP)
+        tiling = Tiling(max(height, width), overlap, self._multiple, self.factor)
+        if count * height * width <= _SMALL:
+            return tiling
+        side = tile_side(count * self._bytes_per_pixel, self._fabric.device, self._multiple)
+        return dataclasses.replace(tiling, side=max(side, tiling.least))
+
+    @functools.cached_property
+    def _bytes_per_pixel(self) -> float:
+        return bytes_per_pixel(self._module, self._fabric.device, self._multiple)
+
+    def _restore(self, images: Tensor, tiling: Tiling) -> Tensor:
         if self._over_scales:
-            restored = restore_over_scales(self._module, images, self._over_scales)
-        else:
-            restored = self._module(images)
-        return (keep_tone(images, restored) if self._keep_tone else restored).to(degraded)
+            return restore_over_scales(self._apply, images, self._over_scales, tiling)
+        return in_tiles(lambda tile, _: self._apply(tile), images, tiling)
+
+    def _apply(self, tile: Tensor) -> Tensor:
+        """The network on a tile N x C x h x w; C is 1 or 3."""
+        images = tile.to(self._fabric.device).expand(-1, 3, -1, -1)
+        restored = self._turned(images) if self._ensemble else self._module(images).float()
+        return restored.mean(1, keepdim=True) if tile.shape[1] == 1 else restored
+
+    def _turned(self, images: Tensor) -> Tensor:
+        """The mean over the eight flips and quarter turns."""
+        total = torch.zeros(())
+        for flips, turns in itertools.product(([], [3]), range(4)):
+            restored = self._module(images.flip(flips).rot90(turns, (2, 3))).float()
+            total = total.to(restored) + restored.rot90(-turns, (2, 3)).flip(flips)
+        return total / 8
 
 
-def load_restorer(checkpoint: str | Path, compute: Compute | None = None) -> Restorer:
+def load_restorer(checkpoint: str | Path, compute: Compute | None = None, **options: Any) -> Restorer:
     """Load a checkpoint, `best.safetensors` of a run folder, or a model that is part of the package.
 
     Args:
         checkpoint: the file, the run folder, or the model's name, as `load_generator` takes them.
         compute: the device and precision.
+        options: `strength`, `preserve` and `ensemble` of `Restorer`.
 
     Raises:
-        UserError: if there is no such checkpoint or model, or no such device.
+        UserError: if there is no such checkpoint, model or device, or an option is out of range.
     """
-    generator, recipe, _ = load_generator(checkpoint)
-    return Restorer(generator, compute, recipe)
-
-
-def restore_photo(photo: Photo, restorer: Restorer) -> Photo:
-    """Restore a photo. Transparency, gray mode, bit depth and metadata are kept; super-resolution enlarges it."""
-    rgb, alpha = restorer(photo.rgb), photo.alpha
-    if alpha is not None and alpha.shape[-2:] != rgb.shape[-2:]:
-        alpha = F.interpolate(alpha, size=rgb.shape[-2:], mode="bicubic", antialias=True).clamp(0, 1)
-    return dataclasses.replace(photo, rgb=rgb, alpha=alpha)
-
-
-def restore_file(source: str | Path, target: str | Path, restorer: Restorer) -> None:
-    """Restore one image file into another.
-
-    Raises:
-        UserError: if the source cannot be read or the target cannot be written.
-    """
-    write(target, restore_photo(read_photo(source), restorer))
+    generator, recipe, facts = load_generator(checkpoint)
+    restorer = Restorer(generator, compute, recipe, **options)
+    if "card" in facts and recipe.factor == 1:
+        restorer.usual_change = max(best_score(table, "input")["mse"] for table in facts["card"]["measured"]) ** 0.5
+    return restorer

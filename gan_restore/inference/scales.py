@@ -2,14 +2,23 @@
 
 from collections.abc import Callable
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gan_restore.images import to_unit, write_unit
+from gan_restore.inference.places import Places
+from gan_restore.inference.tiles import WHOLE, Tiling, Window, in_tiles
+
 _SHARP = 0.02, 0.06  # size of the sharp part of a change from which on pixels begin to be, and are, replaced
 _SPREAD = 8  # pixels over which a change is averaged to find its smooth part
+_REACH = 2 * _SPREAD + 2  # pixels of the smaller image around a pixel that decide what it takes over
+_AT_ONCE = 2**20  # pixels that are resized at once
 
 
-def restore_over_scales(restore: Callable[[Tensor], Tensor], degraded: Tensor, side: int) -> Tensor:
+def restore_over_scales(
+    restore: Callable[[Tensor], Tensor], degraded: Tensor, side: int, tiling: Tiling = WHOLE
+) -> Tensor:
     """Restore a large image at several resolutions, from coarse to fine.
 
     A network that was trained on scratches of 1 to 5 pixels does not find one of 40 pixels. In a copy of an eighth
@@ -22,22 +31,47 @@ def restore_over_scales(restore: Callable[[Tensor], Tensor], degraded: Tensor, s
 
     Args:
         restore: N x 3 x H x W in [0, 1] -> the same shape.
-        degraded: N x 3 x H x W in [0, 1].
+        degraded: N x 3 x H x W: float32 in [0, 1], uint8 or uint16.
         side: the longer side in pixels up to which one resolution suffices.
+        tiling: the tiles in which images are restored; by default they are restored whole.
 
     Returns:
-        The restored batch, of the same shape.
+        The restored batch, of the same shape and type. The smaller sizes are kept in this type too; with bytes,
+        what is taken over is exact to 1/255.
     """
     height, width = degraded.shape[-2:]
     if max(height, width) <= side:
-        return restore(degraded)
-    half = [max(1, round(height / 2)), max(1, round(width / 2))]
-    small = F.interpolate(degraded, size=half, mode="bilinear", antialias=True)
-    return restore(_take_over(degraded, small, restore_over_scales(restore, small, side)))
+        return in_tiles(lambda tile, _: restore(tile), degraded, tiling)
+    small = _resized(degraded, (max(1, round(height / 2)), max(1, round(width / 2))))
+    repaired = restore_over_scales(restore, small, side, tiling)
+
+    def from_coarse_to_fine(tile: Tensor, window: Window) -> Tensor:
+        rows, columns = (
+            Places(*part, margin=_REACH) for part in zip(window, (height, width), small.shape[-2:], strict=True)
+        )
+        around = ..., rows.around, columns.around
+        return restore(_take_over(tile, to_unit(small[around]), to_unit(repaired[around]), rows, columns))
+
+    return in_tiles(from_coarse_to_fine, degraded, tiling)
 
 
-def _take_over(degraded: Tensor, small: Tensor, repaired: Tensor) -> Tensor:
-    """Apply the change from `small` to `repaired` to the larger image, N x 3 x H x W."""
+def _resized(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize bilinearly with antialiasing, a part of the image at a time; of the type of `images`."""
+    for dim, length in ((3, size[1]), (2, size[0])):  # along one side, the lines of the other are independent
+        shape, other = list(images.shape), 5 - dim
+        shape[dim] = length
+        resized = torch.empty(shape, dtype=images.dtype, device=images.device)
+        lines = max(1, _AT_ONCE // images.shape[dim])
+        for part, target in zip(images.split(lines, other), resized.split(lines, other), strict=True):
+            write_unit(
+                F.interpolate(to_unit(part), size=target.shape[-2:], mode="bilinear", antialias=True), target
+            )
+        images = resized
+    return images
+
+
+def _take_over(degraded: Tensor, small: Tensor, repaired: Tensor, rows: Places, columns: Places) -> Tensor:
+    """Apply the change from `small` to `repaired` to a tile of the larger image, N x 3 x h x w."""
     change = repaired - small
     smooth = _mean(change)
     low, high = _SHARP
@@ -45,9 +79,9 @@ def _take_over(degraded: Tensor, small: Tensor, repaired: Tensor) -> Tensor:
     # One pixel more on each side: half of its area in the larger image may still be damaged.
     replaced = F.max_pool2d(sharp, 3, stride=1, padding=1)
     smooth = _mean(change * (1 - replaced)) / _mean(1 - replaced).clamp_min(0.05)
-    smooth, replaced, repaired = (
-        F.interpolate(layer, size=degraded.shape[-2:], mode="bilinear") for layer in (smooth, replaced, repaired)
-    )
+    channels = small.shape[1]
+    layers = rows.interpolate(torch.cat([smooth, repaired, replaced], dim=1), dim=2)
+    smooth, repaired, replaced = columns.interpolate(layers, dim=3).split((channels, channels, 1), dim=1)
     return (degraded + smooth).lerp(repaired, replaced).clamp(0, 1)
 
 

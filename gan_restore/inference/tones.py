@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from gan_restore.images import to_unit
+
 _BINS = 32  # of brightness, for which the tone of a print is measured
 _SPREAD = 9 / 255  # how far nine tenths of the pixels of a toned print may be from its tone
 _CHANGED = 8 / 255  # change of a pixel from which on it gets the tone of the print in full
@@ -13,11 +15,8 @@ def keep_tone(degraded: Tensor, restored: Tensor) -> Tensor:
     """Give repaired pixels of gray and toned photos the tone of the photo.
 
     In a gray, sepia or otherwise toned photo the colour of a pixel follows from its brightness. A network that
-    repairs such a photo leaves scars of a slightly different colour. Here, the colour for each brightness is
-    measured as the median over the photo's pixels. If nine tenths of all pixels have that colour, within 9/255 in
-    each channel, the photo is toned, and pixels that were changed get it too. Photos in colour are returned as
-    they are. (Two scanned sepia portraits had 4/255 and 8/255. Of the 68 photos of CBSD68, four nearly gray ones
-    have less than 9/255 too; the median is 20/255.)
+    repairs such a photo leaves scars of a slightly different colour. Here, pixels that were changed get the colour
+    that the photo has at their brightness. Photos in colour are returned as they are.
 
     Args:
         degraded: the network's input, N x 3 x H x W in [0, 1].
@@ -26,19 +25,42 @@ def keep_tone(degraded: Tensor, restored: Tensor) -> Tensor:
     Returns:
         A batch of the same shape.
     """
-    return torch.cat([_keep_tone(*pair) for pair in zip(degraded.split(1), restored.split(1), strict=True)])
+    pairs = zip(degraded.split(1), restored.split(1), strict=True)
+    return torch.cat([give_tone(before, after, tone_of(before)) for before, after in pairs])
 
 
-def _keep_tone(degraded: Tensor, restored: Tensor) -> Tensor:
-    """`keep_tone` for one image, 1 x 3 x H x W."""
-    every = max(1, max(degraded.shape[-2:]) // _PIXELS)
-    sample = degraded[..., ::every, ::every]
+def tone_of(image: Tensor) -> Tensor | None:
+    """Measure the tone of a photo: the median colour of its pixels at each of 32 levels of brightness.
+
+    If nine tenths of all pixels have that colour, within 9/255 in each channel, the photo is toned. (Two scanned
+    sepia portraits had 4/255 and 8/255. Of the 68 photos of CBSD68, four nearly gray ones have less than 9/255 too;
+    the median is 20/255.)
+
+    Args:
+        image: 1 x 3 x H x W: float32 in [0, 1], uint8 or uint16.
+
+    Returns:
+        32 x 3, the differences of each channel from the luma; None for a photo in colour.
+    """
+    every = max(1, max(image.shape[-2:]) // _PIXELS)
+    sample = to_unit(image[..., ::every, ::every])
     curve = _tone_curve(sample)
     spread = (_colour(sample) - _along(curve, sample)).abs().amax(1).flatten()
-    if spread.kthvalue(max(1, int(0.9 * spread.numel()))).values > _SPREAD:
+    return None if spread.kthvalue(max(1, int(0.9 * spread.numel()))).values > _SPREAD else curve
+
+
+def give_tone(degraded: Tensor, restored: Tensor, tone: Tensor | None) -> Tensor:
+    """Give the pixels that differ a tone, as `keep_tone` does; without a tone, they stay as they are.
+
+    Args:
+        degraded: the network's input, or a part of it, 1 x 3 x H x W in [0, 1].
+        restored: its output, of the same shape.
+        tone: what `tone_of` measured on the whole input.
+    """
+    if tone is None:
         return restored
     changed = ((restored - degraded).abs().amax(1, keepdim=True) / _CHANGED).clamp(0, 1)
-    toned = _brightness(restored) + _along(curve, restored)
+    toned = _brightness(restored) + _along(tone, restored)
     return restored.lerp(toned, changed).clamp(0, 1)
 
 

@@ -87,9 +87,14 @@ class RestoringNetwork(nn.Module):
 
     Attributes:
         out: the last convolution. A subclass sets it at least with `residual`.
+        multiple: the network enlarges its input to multiples of this many pixels. The same image, moved by another
+            number of pixels, may give another result.
+        radius: the largest distance in pixels, along a row or column, at which the input can influence the output.
     """
 
     out: nn.Conv2d
+    multiple: int = 1
+    radius: int
 
     def __init__(self, output_activation: Callable[[Tensor], Tensor], residual: bool) -> None:
         super().__init__()

@@ -49,6 +49,9 @@ class DenoisingUNet(RestoringNetwork):
         super().__init__(torch.sigmoid, residual)
         self.mask_input, self.unshuffle = mask_input, unshuffle
         self.multiple = unshuffle * 2 ** (depth - 1)
+        # Two convolutions at the first level and one at the end; two down and three up at each other level; a pixel
+        # of the lowest level covers `multiple`; the iterations of the initial estimate reach two pixels each.
+        self.radius = 3 * unshuffle + 6 * (self.multiple - unshuffle) + self.multiple - 1 + 20 * mask_input
         channels = [width * 2**level for level in range(depth)]
         block = partial(_block, dropout=dropout, norm=norm)
         self.encoder = nn.ModuleList([block((8 if mask_input else 3) * unshuffle**2, width)])

@@ -53,6 +53,8 @@ class ResidualEncoderDecoder(RestoringNetwork):
     ) -> None:
         super().__init__(tanh_range, residual)
         self.multiple, self.skips = 2**down, skips
+        # First and last convolution; down and up, where a pixel of the lowest level covers 2^down; the blocks.
+        self.radius = 2 * (kernel // 2) + 4 * (self.multiple - 1) + 2 * blocks * self.multiple
         channels = [width * 2**level for level in range(down + 1)]
         bias, edge = norm == "none", kernel // 2  # a normalisation has its own bias
 

@@ -53,6 +53,8 @@ class Pix2PixUNet(RestoringNetwork):
     ) -> None:
         super().__init__(tanh_range, residual)
         self.multiple, self.top_hat_input = 2**levels, top_hat_input
+        # Down and up, where a pixel of the lowest level covers 2^levels; the last two convolutions; the top-hats.
+        self.radius = 5 * (self.multiple - 1) + 2 * residual + 8 * top_hat_input
         inputs = 5 if top_hat_input else 3
         channels = [width * min(8, 2**level) for level in range(levels)]
         bias = norm == "none"  # a normalisation has its own bias

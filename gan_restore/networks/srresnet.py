@@ -57,6 +57,8 @@ class SRResNet(RestoringNetwork):
         ups = [(upsampling(upsample, width, width), nn.PReLU()) for _ in range(doublings)]
         self.up = nn.Sequential(*(layer for pair in ups for layer in pair))
         self.out = nn.Conv2d(width, 3, kernel, padding=kernel // 2, padding_mode="replicate")
+        # The upsampling layers see one pixel more each, and the last convolution works on the enlarged image.
+        self.radius = kernel // 2 + 2 * blocks + 1 + doublings + -(-(kernel // 2) // factor)
         self.initialise(norm)
 
     def forward(self, degraded: Tensor) -> Tensor:

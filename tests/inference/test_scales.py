@@ -4,7 +4,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gan_restore.baselines import median
-from gan_restore.inference import Restorer, restore_over_scales
+from gan_restore.images import to_bytes
+from gan_restore.inference import Restorer, restore_over_scales, scales
+from gan_restore.inference.tiles import Tiling
 from gan_restore.recipes.names import get
 
 
@@ -58,3 +60,14 @@ def test_only_old_prints_are_restored_over_scales(monkeypatch: pytest.MonkeyPatc
     restorer, images = Restorer(generator, recipe=recipe), torch.rand(1, 3, 30, 1200)
     assert restorer(images).shape == images.shape
     assert seen == [(8, 300), (15, 600), (30, 1200)]
+
+
+@pytest.mark.parametrize("size", [(301, 199), (96, 333)])
+def test_tiles_restore_over_scales_as_the_whole_image(size: tuple[int, int], monkeypatch) -> None:
+    images = torch.rand(1, 3, *size)
+    whole = restore_over_scales(median, images, side=64)
+    monkeypatch.setattr(scales, "_AT_ONCE", 1000)
+    tiled = restore_over_scales(median, images, 64, Tiling(0, overlap=2))
+    assert (tiled - whole).abs().max() < 1e-5
+    in_bytes = restore_over_scales(median, to_bytes(images), 64, Tiling(0, overlap=2))
+    assert in_bytes.dtype == torch.uint8 and (in_bytes / 255 - whole).abs().mean() < 1 / 255
