@@ -1,70 +1,130 @@
-"""`gan-restore restore`: restore photos with a trained network."""
+"""`gan-restore restore`: restore photos with one or several trained networks."""
 
+import contextlib
+import sys
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 from tqdm.auto import tqdm
-from tyro.conf import OmitArgPrefixes, Positional
+from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction
 
 from gan_restore import inference
 from gan_restore.cli.arguments import parse
-from gan_restore.files import UserError
+from gan_restore.files import UserError, printable
 from gan_restore.images import list_images
 from gan_restore.inference.devices import Compute
 from gan_restore.inference.models import listed, model_path
 
 
 def main(args: list[str]) -> None:
-    """Restore photos with a model that is part of the package, or with a checkpoint.
+    """Restore photos with models that are part of the package, or with checkpoints.
 
     Raises:
-        UserError: If a photo, the model, the checkpoint or the device is not there, or photos were left out.
+        UserError: If a photo, a model, a checkpoint or the device is not there, or photos were left out.
     """
 
     def run(
         photos: Positional[tuple[Path, ...]],
         out: Path,
-        model: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
-        checkpoint: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None,
+        model: Annotated[UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="NAME")] = (),
+        checkpoint: Annotated[UseAppendAction[tuple[Path, ...]], tyro.conf.arg(metavar="FILE")] = (),
+        strength: float = 1.0,
+        preserve: float = 0.0,
+        ensemble: bool = False,
+        mask: Path | None = None,
+        unguarded: bool = False,
+        overwrite: bool = False,
         compute: OmitArgPrefixes[Compute] = Compute(),  # noqa: B008
     ) -> None:
         """Restore photos, each into a file of the same name in the folder OUT.
 
         The photos of a folder keep their place in its subfolders. If several folders are given, each gets a folder
         of its name in OUT. Colour profile, EXIF data and resolution are kept. A photo that cannot be read is left
-        out and named at the end.
+        out and named at the end. A photo whose file in OUT exists is skipped, so the same command continues where
+        it stopped.
 
         Example: gan-restore restore old.png album/ --model scratches --out restored
+
+        Example: gan-restore restore "scans/*.jpg" --model scratches --model x4 --out restored
 
         Example: gan-restore restore old.png --checkpoint runs/unet-denoiser-smoke --out restored
 
         Args:
-            photos: Image files, or folders of them.
+            photos: Image files, folders of them, or patterns such as "scans/**/*.jpg".
             out: The folder for the restored photos. If it is in a folder of photos, its own files are not restored.
-            model: The name of a model that is part of the package; gan-restore models lists them.
-            checkpoint: Instead of a model: a best.safetensors or a run folder.
+            model: The name of a model that is part of the package; gan-restore models lists them. Several, each
+                with a --model of its own, are applied one after another.
+            checkpoint: Instead of models: a best.safetensors or a run folder, or several of them.
+            strength: Between the photo as it is, 0, and the restored one, 1.
+            preserve: Pixels that changed by less than this keep their values exactly: from 0 to 1, 0.02 is 5 of
+                255. For models that keep the size only.
+            ensemble: Restore all eight flips and quarter turns and average them; takes eight times as long.
+            mask: An image of the photo's size, white where the photo may change and black where it must not. For
+                models that keep the size only.
+            unguarded: Leave a visible change of brightness or colour in large areas as the model made it.
+            overwrite: Replace files in OUT instead of skipping their photos.
             compute: Where to compute.
         """
         if not photos:
             raise UserError("no photos given; name at least one image file")
-        file = checkpoint if model is None else model_path(model)
-        if file is None or (model is not None and checkpoint is not None):
+        if bool(model) == bool(checkpoint):
             raise UserError(f"give either --model NAME or --checkpoint FILE; {listed()}")
-        targets = _targets(photos, out)
-        restorer, failed = inference.load_restorer(file, compute), []
-        for target, photo in tqdm(targets.items(), unit="photo", disable=len(targets) == 1):
+        files = [model_path(name) for name in model] or list(checkpoint)
+        targets = _targets(tuple(_found(photos)), out)
+        todo = {target: photo for target, photo in targets.items() if overwrite or not target.exists()}
+        options = {"strength": strength, "preserve": preserve, "ensemble": ensemble}
+        restorers = [inference.load_restorer(file, compute, **options) for file in files]
+        painted = None if mask is None else inference.read_mask(mask)
+        failed = []
+        for target, photo in tqdm(todo.items(), unit="photo", disable=len(todo) == 1):
             try:
-                inference.restore_file(photo, target, restorer)
+                with _told(photo):
+                    inference.restore_file(photo, target, *restorers, guarded=not unguarded, mask=painted)
             except UserError as error:
                 failed.append(str(error))
-        done = len(targets) - len(failed)
-        print(f"restored {done} photo{'s' * (done != 1)} into {out}")
+        print(f"restored {_photos(len(todo) - len(failed))} into {out}{_skipped(len(targets) - len(todo))}")
         if failed:
             more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
             raise UserError(f"left out {len(failed)} of {len(targets)}: {'; '.join(failed[:3])}{more}")
 
     parse(run, args, "gan-restore restore")
+
+
+def _photos(number: int) -> str:
+    return f"{number} photo{'s' * (number != 1)}"
+
+
+def _skipped(number: int) -> str:
+    return f"; skipped {_photos(number)} restored before (--overwrite restores them again)" if number else ""
+
+
+@contextlib.contextmanager
+def _told(photo: Path) -> Iterator[None]:
+    """Print warnings of the block in one line each, with the name of the photo."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", inference.PhotoWarning)
+        yield
+    for warning in told:
+        tqdm.write(printable(f"gan-restore: {photo}: {warning.message}"), file=sys.stderr)
+
+
+def _found(photos: tuple[Path, ...]) -> Iterator[Path]:
+    """The photos and folders, with patterns replaced by what they match.
+
+    Raises:
+        UserError: If a pattern matches nothing.
+    """
+    for path in photos:
+        if path.exists() or not set("*?[") & set(str(path)):
+            yield path
+            continue
+        matches = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+        if not matches:
+            raise UserError(f"no file matches {path}; check the pattern")
+        yield from matches
 
 
 def _targets(photos: tuple[Path, ...], out: Path) -> dict[Path, Path]:

@@ -4,11 +4,12 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import ExifTags, Image
-from support import tiny
+from support import save_model, tiny
 
 from gan_restore.cli import main
+from gan_restore.degradations import SaltAndPepper, seeded
 from gan_restore.files import UserError
-from gan_restore.images import write
+from gan_restore.images import read, write
 from gan_restore.inference.checkpoints import save_generator
 
 
@@ -19,7 +20,7 @@ def checkpoint(tmp_path: Path) -> str:
     return str(tmp_path / "best.safetensors")
 
 
-def restore(checkpoint: str, out: Path, *photos: Path) -> int:
+def restore(checkpoint: str, out: Path, *photos: Path | str) -> int:
     return main(["restore", *map(str, photos), "--checkpoint", checkpoint, "--out", str(out), "--device", "cpu"])
 
 
@@ -84,3 +85,80 @@ def test_names_that_are_not_utf8_are_restored_and_told(checkpoint: str, tmp_path
     told = capsys.readouterr()
     assert "restored 1 photo into" in told.out and r"caf\udce9.jpg" in told.err
     assert (tmp_path / f"out_{name}" / f"{name}.png").exists()
+
+
+def test_patterns_are_expanded(checkpoint: str, tmp_path: Path, capsys) -> None:
+    for name in ("a1.png", "a2.png", "b.png", "[1].png"):
+        write(tmp_path / "album" / name, torch.rand(1, 3, 12, 16))
+    assert restore(checkpoint, tmp_path / "out", tmp_path / "album" / "a*.png", tmp_path / "album" / "[1].png") == 0
+    assert below(tmp_path / "out") == ["[1].png", "a1.png", "a2.png"], "a file of that name is no pattern"
+    assert restore(checkpoint, tmp_path / "out", tmp_path / "album" / "c*.png") == 2
+    assert "no file matches" in capsys.readouterr().err
+
+
+def test_it_goes_on_where_it_stopped_and_overwrites_when_told(checkpoint: str, tmp_path: Path, capsys) -> None:
+    for name in ("1.png", "2.png"):
+        write(tmp_path / "album" / name, torch.rand(1, 3, 12, 16))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "1.png").write_text("mine")
+    assert restore(checkpoint, tmp_path / "out", tmp_path / "album") == 0
+    assert "restored 1 photo into" in (told := capsys.readouterr().out) and "skipped 1 photo" in told
+    assert (tmp_path / "out" / "1.png").read_text() == "mine"
+    assert restore(checkpoint, tmp_path / "out", tmp_path / "album", "--overwrite") == 0
+    assert "restored 2 photos" in (told := capsys.readouterr().out) and "skipped" not in told
+    assert (tmp_path / "out" / "1.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_models_are_applied_one_after_another(models_folder: Path, tmp_path: Path) -> None:
+    save_model("scratches")
+    save_model("x2", tiny("srgan"))
+    write(tmp_path / "a.png", torch.rand(1, 3, 12, 16))
+    names = ["--model", "scratches", "--model", "x2", "--model", "x2"]
+    assert (
+        main(["restore", str(tmp_path / "a.png"), *names, "--out", str(tmp_path / "out"), "--device", "cpu"]) == 0
+    )
+    with Image.open(tmp_path / "out" / "a.png") as image:
+        assert image.size == (64, 48)
+
+
+def test_strength_0_gives_the_photo_and_a_photo_that_changed_is_told(tmp_path: Path, capsys) -> None:
+    recipe = tiny("pix2pix")
+    generator = recipe.generator()
+    torch.nn.init.constant_(generator.out.bias, 1.0)  # adds a tenth
+    save_generator(tmp_path / "best.safetensors", generator, recipe)
+    write(tmp_path / "a.png", torch.full((1, 3, 12, 16), 0.5))
+    images = {}
+    for name, options in {
+        "kept": [],
+        "changed": ["--unguarded"],
+        "none": ["--unguarded", "--strength", "0"],
+    }.items():
+        assert restore(str(tmp_path / "best.safetensors"), tmp_path / name, tmp_path / "a.png", *options) == 0
+        told = capsys.readouterr().err
+        assert f"{tmp_path / 'a.png'}: brightness or colour of large areas changed by up to 26" in told
+        images[name] = float(read(tmp_path / name / "a.png").mean())
+    assert images["kept"] == pytest.approx(0.5, abs=0.01) == images["none"]
+    assert images["changed"] == pytest.approx(0.6, abs=0.01)
+
+
+def test_only_painted_pixels_change(checkpoint: str, tmp_path: Path, capsys) -> None:
+    noisy = SaltAndPepper(0.2)(torch.full((1, 3, 12, 16), 0.5), seeded(0))
+    mask = torch.zeros(1, 3, 12, 16)
+    mask[..., :8] = 1
+    write(tmp_path / "a.png", noisy)
+    write(tmp_path / "b.png", torch.rand(1, 3, 12, 15))
+    write(tmp_path / "mask.png", mask)
+    photos = tmp_path / "a.png", tmp_path / "b.png"
+    assert restore(checkpoint, tmp_path / "out", *photos, "--mask", tmp_path / "mask.png") == 2
+    assert "the mask has 16 x 12 pixels, and the photo 15 x 12" in capsys.readouterr().err
+    before, after = read(tmp_path / "a.png"), read(tmp_path / "out" / "a.png")
+    assert torch.equal(before[..., 8:], after[..., 8:])
+    assert (after - 0.5)[..., :8].abs().mean() < 0.5 * (before - 0.5)[..., :8].abs().mean()
+
+
+def test_preserve_is_refused_for_enlargements(models_folder: Path, tmp_path: Path, capsys) -> None:
+    save_model("x2", tiny("srgan"))
+    write(tmp_path / "a.png", torch.rand(1, 3, 12, 16))
+    options = ["--model", "x2", "--preserve", "0.1", "--out", str(tmp_path / "out"), "--device", "cpu"]
+    assert main(["restore", str(tmp_path / "a.png"), *options]) == 2
+    assert "preserve keeps pixels as they are" in capsys.readouterr().err
