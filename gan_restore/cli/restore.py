@@ -48,7 +48,7 @@ def main(args: list[str]) -> None:
 
         Example: gan-restore restore old.png album/ --model scratches --out restored
 
-        Example: gan-restore restore "scans/*.jpg" --model scratches --model x4 --out restored
+        Example: gan-restore restore album/ --model scratches --model x4 --strength 0.7 --out restored
 
         Example: gan-restore restore old.png --checkpoint runs/unet-denoiser-smoke --out restored
 

@@ -11,6 +11,7 @@ from gan_restore.inference.places import Places
 
 _PIXELS = 512  # along the longer side: every so many pixels are enough to compare
 _AREAS = 8  # along each side of the photo, in which changes are measured
+_LEAST = 16  # side of an area in pixels; the median of fewer pixels follows their noise
 _LARGE = 6 / 255  # change over a large area from which on it is undone; repaired prints had at most 3.5 / 255
 _UNUSUAL = 2  # times the usual change, from which on a result is called unusual
 
@@ -64,7 +65,7 @@ def _samples(degraded: Tensor, restored: Tensor) -> tuple[Tensor, Tensor]:
 
 def _medians(change: Tensor) -> Tensor:
     """The median of each channel in each of at most 8 x 8 areas, 1 x C x areas x areas."""
-    rows, columns = (min(_AREAS, side) for side in change.shape[-2:])
+    rows, columns = (min(_AREAS, max(1, side // _LEAST)) for side in change.shape[-2:])
     bands = change.tensor_split(rows, dim=2)
     medians = [part.flatten(2).median(2).values for band in bands for part in band.tensor_split(columns, dim=3)]
     return torch.stack(medians, dim=2).unflatten(2, (rows, columns))

@@ -61,8 +61,10 @@ def _resized(images: Tensor, size: tuple[int, int]) -> Tensor:
         shape, other = list(images.shape), 5 - dim
         shape[dim] = length
         resized = torch.empty(shape, dtype=images.dtype, device=images.device)
-        lines = max(1, _AT_ONCE // images.shape[dim])
-        for part, target in zip(images.split(lines, other), resized.split(lines, other), strict=True):
+        # Parts of nearly the same size, because PyTorch 2.15 resizes an image of one column wrongly.
+        parts = -(-images.shape[2] * images.shape[3] // _AT_ONCE)
+        pairs = zip(images.tensor_split(parts, other), resized.tensor_split(parts, other), strict=True)
+        for part, target in pairs:
             write_unit(
                 F.interpolate(to_unit(part), size=target.shape[-2:], mode="bilinear", antialias=True), target
             )

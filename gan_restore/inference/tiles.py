@@ -58,7 +58,7 @@ class Tiling:
 
         Example:
             >>> Tiling(side=200, overlap=24).spans(500)
-            [(0, 210), (146, 356), (292, 500)]
+            [(0, 173), (109, 282), (218, 391), (327, 500)]
         """
         side, shared = max(self.side, self.least), self.shared
         if length <= side:

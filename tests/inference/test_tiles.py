@@ -62,15 +62,15 @@ def test_no_pixel_beyond_the_radius_counts(which: str) -> None:
     generator = network(which)
     for module in generator.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            module.weight.data.abs_()
+            module.weight.data.abs_().div_(module.weight.abs().sum() / module.weight.shape[0])
     radius, multiple = generator.radius, generator.multiple
-    images = torch.rand(1, 3, 2 * multiple, 2 * (radius + 2 * multiple)) * 0.5 + 0.25
+    images = torch.rand(1, 3, 2 * multiple, 2 * (radius + 2 * multiple)) * 0.2 + 0.75
     farthest = 0
     with torch.no_grad():
         whole = generator(images)
         for place in range(radius + multiple, radius + 2 * multiple, max(1, multiple // 2)):
             other = images.clone()
-            other[..., place] = 1 - other[..., place]
+            other[..., place] -= 0.2
             changed = (generator(other) != whole).any(0).any(0).any(0).nonzero().flatten() // (
                 whole.shape[-1] // images.shape[-1]
             )
@@ -151,7 +151,7 @@ def test_out_of_memory_halves_the_tiles(monkeypatch) -> None:
     generator.register_forward_pre_hook(refuse)
     restore = Restorer(generator, Compute(device="cpu"), recipe)
     assert restore(torch.rand(1, 3, 20, 500)).shape == (1, 3, 40, 1000)
-    assert seen[1] == 500 and max(seen[2:]) > 200 and max(seen[-4:]) <= 200
+    assert seen.count(500) >= 2 and max(seen[-3:]) <= 200
     limit = 10
     with pytest.raises(UserError, match="not enough memory for a tile"):
         restore(torch.rand(1, 3, 20, 500))
