@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from matplotlib.text import Text
 from PIL import Image
 
 from gan_restore import figures
@@ -72,3 +73,12 @@ def test_paired_gains_show_every_image_and_leave_out_an_interval_of_one() -> Non
     assert list(interval.get_xdata()) == [33.0, 33.0], "the difference is the same on all images"
     single = [{**row, "per_image": {"psnr": row["per_image"]["psnr"][:1]}} for row in ROWS]
     assert len(figures.paired_gains(single[1], single[:1]).axes[0].lines) == 3
+
+
+def test_names_in_the_plane_do_not_overprint_each_other() -> None:
+    points = {name: (30 + 0.01 * index, 2.0) for index, name in enumerate(("first", "second", "third"))}
+    points |= {"far left": (25.0, 2.0), "far right": (40.0, 5.0)}
+    (axis,) = figures.perception_distortion_plane(points, dict.fromkeys(points, "classical")).axes
+    axis.figure.draw_without_rendering()
+    boxes = [Text.get_window_extent(name) for name in axis.texts]  # without the lines to the points
+    assert len(boxes) == 5 and not any(a.overlaps(b) for a in boxes for b in boxes if a is not b)

@@ -150,11 +150,11 @@ def perception_distortion_plane(
         kinds: method -> kind, which chooses the colour.
         title: the figure's title.
     """
-    figure, axes = new_figure(1, 1, 6.5, 4.2)
+    figure, axes = new_figure(1, 1, 7.5, 4.2)
     axis = axes[0, 0]
     for name, (across, up) in points.items():
         axis.scatter(across, up, color=COLOURS[kinds[name]], zorder=3)
-    axis.margins(x=0.45, y=0.15)
+    axis.margins(x=0.6, y=0.15)
     left, right = axis.get_xlim()
     bottom, top = axis.get_ylim()
     # Names of points on the left stand left of them, and others right of them, so that the two never meet. Where
@@ -198,7 +198,7 @@ def robustness_curves(
     figure, axes = new_figure(1, 1, 6.5, 3.4)
     axis = axes[0, 0]
     for above, (name, line) in zip(range(len(sweep) - 1, -1, -1), sweep.items(), strict=True):
-        axis.plot(values, line, marker="o", label=name, linewidth=1.5 + 2 * above, markersize=5 + 2 * above)
+        axis.plot(values, line, marker="o", label=name, linewidth=1.5 * (1 + above), markersize=5 + 1.5 * above)
     axis.axvline(trained_on, color="gray", linestyle=":", label="trained on")
     axis.set_xlabel(setting)
     axis.set_ylabel("PSNR (dB)")
