@@ -264,7 +264,7 @@ def _kinds(name: str) -> list[str]:
             kind["kind"],
             f"{kind['input']:.2f}",
             f"{kind['restored']:.2f}",
-            kind["worse"],
+            str(kind["worse"]),
             f"{kind['chroma_shift']:.2f}/255",
         ]
         for kind in results["kinds"]

@@ -22,11 +22,11 @@ from gan_restore.recipes.unet_denoiser import UnetDenoiser
 
 ODD = [(37, 31), (64, 48), (16, 90)]  # sizes that no network likes
 
-TINY = {
-    "unet-denoiser": {"depth": 2},
-    "pix2pix": {"levels": 3},
-    "resnet-gan": {"blocks": 1},
-    "face-cgan": {"blocks": 1},
+TINY = {  # each with a discriminator, also at smoke
+    "unet-denoiser": {"depth": 2, "adversarial_weight": 1e-5},
+    "pix2pix": {"levels": 3, "adversarial_weight": 0.1},
+    "resnet-gan": {"blocks": 1, "adversarial_weight": 1e-3},
+    "face-cgan": {"blocks": 1, "adversarial_weight": 0.1},
     "srgan": {
         "blocks": 1, "pretrain_epochs": 1, "start_from": None, "enlarge": 2, "upsample": "shuffle",
         "learning_rate": 1e-3, "adversarial_learning_rate": 3e-4, "adversarial_weight": 5e-3,

@@ -58,7 +58,8 @@ def test_a_page_states_what_the_file_holds() -> None:
 
 @pytest.mark.usefixtures("models_folder")
 def test_a_card_says_what_the_adversarial_loss_adds() -> None:
-    save_model("x4-gan", tiny("srgan", "small", enlarge=4), "adversarial")
+    recipe = tiny("srgan", "small", enlarge=4, adversarial="bce", adversarial_weight=0.001)
+    save_model("x4-gan", recipe, "adversarial")
     text = model_cards.card_page("x4-gan")
     assert "| loss | 1 l1 + 0.001 adversarial (bce) |" in text and "Texture, at the cost of PSNR" in text
     save_model("x4", tiny("srgan", "small", enlarge=4), "adversarial")

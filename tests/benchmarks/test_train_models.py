@@ -27,7 +27,9 @@ def tiny_networks() -> Iterator[None]:
     """The models as they are, but for the fields of their size."""
     with pytest.MonkeyPatch.context() as patch:
         for name, model in MODELS.items():
-            shape = TINY[model.recipe] | ({"pretrain_epochs": 0} if model.start_from else {})
+            own = {"start_from", *model.changes}
+            shape = {field: value for field, value in TINY[model.recipe].items() if field not in own}
+            shape |= {"pretrain_epochs": 0} if model.start_from else {}
             patch.setitem(MODELS, name, dataclasses.replace(model, cpu=SMALL | shape))
         yield
 
