@@ -219,6 +219,7 @@ def histogram(images: Mapping[str, Tensor], title: str = "") -> Figure:
         axis.hist(image.flatten().cpu().numpy(), bins=64, range=(0, 1), color=COLOURS["classical"], density=True)
         axis.set_title(name, fontsize=10)
         axis.set_xlabel("brightness")
+    axes[0, 0].set_ylabel("density")
     figure.suptitle(title, fontsize=12)
     return figure
 
