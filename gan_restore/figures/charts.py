@@ -175,7 +175,7 @@ def perception_distortion_plane(
             va="center",
         )
     axis.set_xlabel("PSNR (dB): further right is closer")
-    axis.set_ylabel("texture distance: lower looks more real")
+    axis.set_ylabel("texture distance: lower is closer in sharpness")
     axis.grid(alpha=0.3)
     figure.suptitle(title, fontsize=12)
     return figure
