@@ -1,0 +1,33 @@
+from pathlib import Path
+
+import pytest
+import torch
+import training_speed
+from support import noise_images, tiny
+
+from gan_restore.inference.devices import Compute
+from gan_restore.training import Trainer
+
+
+@pytest.mark.parametrize("name", ["unet-denoiser", "pix2pix", "resnet-gan", "face-cgan", "srgan"])
+def test_the_plain_step_computes_what_the_trainer_does(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.Tensor, "contiguous", torch.Tensor.contiguous)  # the plain step replaces it
+    options = {"dropout": 0.0} if name in ("unet-denoiser", "pix2pix") else {}
+    recipe = tiny(name, "full", perceptual_weight=0.0, pretrain_epochs=0, epochs=5, **options)
+    images = noise_images(*[(40, 40)] * 8)
+    trainer = Trainer(recipe, tmp_path, Compute(device="cpu").fabric(), images, images)
+    ours = trainer.training_step(trainer.batches[0])
+    plain = training_speed.plain_step(trainer, lambda: trainer.batches[0])()
+    expected = [ours[loss].item() for loss in ("d_loss", "g_loss") if loss in ours]
+    assert plain == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_table_of_a_scale_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme, full, smoke = tmp_path / "README.md", "<!-- training speed: full -->", "<!-- training speed: smoke -->"
+    readme.write_text(f"a\n{full}old<!-- end -->\n{smoke}b<!-- end -->\n")
+    monkeypatch.setattr(training_speed, "README", readme)
+    for table in ("first", "second"):
+        training_speed.write(table, "full")
+    assert readme.read_text() == f"a\n{full}\n\nsecond\n\n<!-- end -->\n{smoke}b<!-- end -->\n"
