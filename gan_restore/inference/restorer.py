@@ -48,7 +48,7 @@ class Restorer:
         >>> recipe = recipes.get("srgan", "smoke")
         >>> restorer = Restorer(recipe.generator(), recipe=recipe)
         >>> restorer(torch.rand(1, 3, 20, 30)).shape
-        torch.Size([1, 3, 40, 60])
+        torch.Size([1, 3, 80, 120])
     """
 
     def __init__(
