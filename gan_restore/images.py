@@ -225,7 +225,7 @@ def to_tensor(values: np.ndarray | Tensor) -> Tensor:
         values = torch.from_numpy(np.array(values, copy=True)).permute(2, 0, 1)
     values = values if values.ndim == 4 else values[None]
     # Contiguous first: a view of H x W x C bytes divides several times slower.
-    return values.contiguous().float().div_(255)
+    return to_unit(values.contiguous())
 
 
 def to_bytes(images: Tensor) -> Tensor:

@@ -37,10 +37,25 @@ def in_strips(function: Callable[..., Tensor], *images: Tensor, halo: int, multi
     count, _, height, width = images[0].shape
     if count * height * width <= WHOLE_PIXELS:
         return function(*images)
-    rows = max(1, STRIP_PIXELS // (count * width * multiple)) * multiple
     strips = []
-    for top in range(0, height, rows):
-        start = max(0, top - halo)
-        strip = function(*(image[..., start : top + rows + halo, :] for image in images))
-        strips.append(strip[..., top - start : top - start + rows, :])
+    for rows in row_strips(height, count * width, multiple):
+        start = max(0, rows.start - halo)
+        strip = function(*(image[..., start : rows.stop + halo, :] for image in images))
+        strips.append(strip[..., rows.start - start : rows.stop - start, :])
     return torch.cat(strips, dim=2)
+
+
+def row_strips(height: int, width: int, multiple: int = 1) -> list[slice]:
+    """The rows of an image in strips of about `STRIP_PIXELS` pixels.
+
+    Args:
+        height: rows of the image.
+        width: pixels of a row.
+        multiple: strips start at multiples of this row.
+
+    Example:
+        >>> row_strips(300, 2000)
+        [slice(0, 131, None), slice(131, 262, None), slice(262, 300, None)]
+    """
+    rows = max(1, STRIP_PIXELS // (width * multiple)) * multiple
+    return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]

@@ -53,3 +53,8 @@ def test_images_up_to_the_limit_stay_whole(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(strips, "WHOLE_PIXELS", pixels)
         strips.in_strips(lambda strip: sizes.append(strip.shape[2]) or strip, torch.rand(1, 3, 6, 20), halo=0)
     assert sizes == [6] + [1] * 6
+
+
+def test_strips_cover_the_rows() -> None:
+    rows = strips.row_strips(1000, 700)
+    assert [row for part in rows for row in range(1000)[part]] == list(range(1000))

@@ -20,7 +20,6 @@ from gan_restore.inference.restored_photos import read_mask, restore_file, resto
 from gan_restore.inference.restorer import Restorer, load_restorer
 from gan_restore.inference.scales import restore_over_scales
 from gan_restore.inference.tiles import Tiling, in_tiles
-from gan_restore.inference.tones import keep_tone
 from gan_restore.photos import Photo, PhotoWarning, read_photo, write_photo
 
 __all__ = [
@@ -41,7 +40,6 @@ __all__ = [
     "device_name",
     "gain",
     "in_tiles",
-    "keep_tone",
     "load_card",
     "load_facts",
     "load_generator",

@@ -6,7 +6,7 @@ from torch import Tensor
 from gan_restore.images import to_unit, write_unit
 from gan_restore.inference.tones import give_tone, tone_of
 from gan_restore.networks.blocks import enlarge
-from gan_restore.strips import STRIP_PIXELS
+from gan_restore.strips import row_strips
 
 _REACH = 3  # rows around a pixel that its bicubic enlargement depends on
 
@@ -25,7 +25,7 @@ def finish(
     Args:
         degraded: N x C x H x W, with C of 1 or 3: float32 in [0, 1], uint8 or uint16.
         restored: N x C x factor H x factor W, of the same type; the result is written here.
-        keep_tone: give changed pixels of toned photos the tone of the photo (`keep_tone`); with a factor of 1.
+        keep_tone: give changed pixels of toned photos the tone of the photo (`give_tone`); with a factor of 1.
         strength: 1 leaves the restored images as they are, 0 gives the degraded ones, enlarged bicubically.
         preserve: pixels whose channels all changed by less than this, in [0, 1], get their degraded values back
             exactly; with a factor of 1.
@@ -37,7 +37,7 @@ def finish(
     factor = restored.shape[-1] // width
     for before, after in zip(degraded.split(1), restored.split(1), strict=True):
         tone = tone_of(before) if keep_tone and before.shape[1] == 3 else None
-        for rows in strips(height, width):
+        for rows in row_strips(height, width):
             part = after[..., factor * rows.start : factor * rows.stop, :]
             result = to_unit(part)
             given = to_unit(before[..., rows, :]) if factor == 1 else _enlarged(before, rows, factor)
@@ -49,17 +49,6 @@ def finish(
             if mask is not None:
                 result = torch.where(mask[..., rows, :], result, given)
             write_unit(result, part)
-
-
-def strips(height: int, width: int) -> list[slice]:
-    """The rows of an image in strips of about `STRIP_PIXELS` pixels.
-
-    Example:
-        >>> strips(300, 2000)
-        [slice(0, 131, None), slice(131, 262, None), slice(262, 300, None)]
-    """
-    rows = max(1, STRIP_PIXELS // width)
-    return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
 
 
 def _enlarged(images: Tensor, rows: slice, factor: int) -> Tensor:
@@ -78,6 +67,6 @@ def enlarged(images: Tensor, factor: int) -> Tensor:
     """
     count, channels, height, width = images.shape
     result = torch.empty(count, channels, factor * height, factor * width, dtype=images.dtype)
-    for rows in strips(height, width):
+    for rows in row_strips(height, width):
         write_unit(_enlarged(images, rows, factor), result[..., factor * rows.start : factor * rows.stop, :])
     return result

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from gan_restore.images import to_unit, write_unit
-from gan_restore.inference.finishing import strips
 from gan_restore.inference.places import Places
+from gan_restore.strips import row_strips
 
 _PIXELS = 512  # along the longer side: every so many pixels are enough to compare
 _AREAS = 8  # along each side of the photo, in which changes are measured
@@ -76,7 +76,7 @@ def _subtract(images: Tensor, coarse: Tensor) -> None:
     height, width = images.shape[-2:]
     columns = Places(slice(0, width), width, coarse.shape[-1])
     wide = columns.interpolate(coarse, 3)
-    for part in strips(height, width):
+    for part in row_strips(height, width):
         rows = Places(part, height, coarse.shape[-2])
         smooth = rows.interpolate(wide[..., rows.around, :], 2)
         write_unit((to_unit(images[..., part, :]) - smooth).clamp(0, 1), images[..., part, :])

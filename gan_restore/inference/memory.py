@@ -10,6 +10,7 @@ CPU_BYTES = 640 * 2**20
 
 _GPU_SHARE = 0.5  # of the free memory, because convolutions take workspace beside their features
 _LARGEST = 2048  # side of a tile from which on larger ones gain no speed
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 _HELD = 3  # layers whose input and output are held at once: the largest one and skip connections beside it
 
 
@@ -70,5 +71,5 @@ def tile_side(per_pixel: float, device: torch.device, multiple: int = 1) -> int:
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether PyTorch could not allocate memory; on the CPU it raises a plain RuntimeError."""
-    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+    """Whether PyTorch could not allocate memory; on the CPU and on MPS only the message says so."""
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _NO_MEMORY)

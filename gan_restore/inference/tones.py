@@ -11,24 +11,6 @@ _CHANGED = 8 / 255  # change of a pixel from which on it gets the tone of the pr
 _PIXELS = 512  # along the longer side: every so many pixels are enough to measure the tone
 
 
-def keep_tone(degraded: Tensor, restored: Tensor) -> Tensor:
-    """Give repaired pixels of gray and toned photos the tone of the photo.
-
-    In a gray, sepia or otherwise toned photo the colour of a pixel follows from its brightness. A network that
-    repairs such a photo leaves scars of a slightly different colour. Here, pixels that were changed get the colour
-    that the photo has at their brightness. Photos in colour are returned as they are.
-
-    Args:
-        degraded: the network's input, N x 3 x H x W in [0, 1].
-        restored: its output, of the same shape.
-
-    Returns:
-        A batch of the same shape.
-    """
-    pairs = zip(degraded.split(1), restored.split(1), strict=True)
-    return torch.cat([give_tone(before, after, tone_of(before)) for before, after in pairs])
-
-
 def tone_of(image: Tensor) -> Tensor | None:
     """Measure the tone of a photo: the median colour of its pixels at each of 32 levels of brightness.
 
@@ -50,7 +32,11 @@ def tone_of(image: Tensor) -> Tensor | None:
 
 
 def give_tone(degraded: Tensor, restored: Tensor, tone: Tensor | None) -> Tensor:
-    """Give the pixels that differ a tone, as `keep_tone` does; without a tone, they stay as they are.
+    """Give repaired pixels of gray and toned photos the tone of the photo.
+
+    In a gray, sepia or otherwise toned photo the colour of a pixel follows from its brightness. A network that
+    repairs such a photo leaves scars of a slightly different colour. Here, pixels that were changed get the colour
+    that the photo has at their brightness. Without a tone, all stay as they are.
 
     Args:
         degraded: the network's input, or a part of it, 1 x 3 x H x W in [0, 1].

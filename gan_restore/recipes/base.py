@@ -180,7 +180,7 @@ class Recipe:
 
     @property
     def keep_tone(self) -> bool:
-        """Whether repaired pixels of gray and sepia photos get the tone of the photo (`inference.keep_tone`)."""
+        """Whether repaired pixels of gray and sepia photos get the tone of the photo (`inference.finishing`)."""
         return False
 
     @property

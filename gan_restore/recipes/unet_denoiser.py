@@ -17,7 +17,7 @@ from gan_restore.recipes.shared import IMPROVED, SMOKE
 
 @dataclass(frozen=True)
 class UnetDenoiser(Recipe):
-    """Salt-and-pepper noise on faces, removed by a U-Net; without a discriminator at scale full, as published."""
+    """Salt-and-pepper noise on faces, removed by a U-Net; without a discriminator, as published."""
 
     name: ClassVar[str] = "unet-denoiser"
     title: ClassVar[str] = "Salt-and-pepper denoiser"

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import torch
 
 from gan_restore.files import UserError
+from gan_restore.inference.memory import is_out_of_memory
 from gan_restore.recipes.base import Recipe
 
 # Parameters of mallopt, from glibc's malloc.h.
@@ -44,14 +45,11 @@ def memory_errors_explained(recipe: Recipe, device: torch.device) -> Iterator[No
     """
     try:
         yield
-    except RuntimeError as error:  # torch.OutOfMemoryError is one; on the CPU and on MPS there is only the message
-        if not isinstance(error, torch.OutOfMemoryError) and not any(words in str(error) for words in _NO_MEMORY):
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
             raise
         size = recipe.image_size
         raise UserError(
             f"out of memory on {device} with batch_size {recipe.batch_size}, accumulate {recipe.accumulate} and "
             f"crops of {size} x {size}; raise accumulate, or lower batch_size, image_size or width"
         ) from None
-
-
-_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")

@@ -6,14 +6,14 @@ from torch import Tensor
 from gan_restore.baselines import bicubic
 from gan_restore.files import UserError
 from gan_restore.images import to_bytes
-from gan_restore.inference import Compute, Restorer, finishing
-from gan_restore.inference.finishing import enlarged, finish, strips
+from gan_restore.inference import Compute, Restorer
+from gan_restore.inference.finishing import enlarged, finish
 
 
 @pytest.fixture(params=[2**18, 100])
 def strip_pixels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Images in one strip, and in many."""
-    monkeypatch.setattr(finishing, "STRIP_PIXELS", request.param)
+    monkeypatch.setattr("gan_restore.strips.STRIP_PIXELS", request.param)
 
 
 @pytest.mark.usefixtures("strip_pixels")
@@ -79,8 +79,3 @@ def test_options_that_make_no_sense_are_refused() -> None:
             Restorer(tiny().generator(), **options)
     with pytest.raises(UserError, match="an enlargement has none"):
         Restorer(tiny("srgan").generator(), recipe=tiny("srgan"), preserve=0.1)
-
-
-def test_strips_cover_the_rows() -> None:
-    rows = strips(1000, 700)
-    assert [row for part in rows for row in range(1000)[part]] == list(range(1000))

@@ -57,7 +57,7 @@ def test_large_photos_are_corrected_in_strips(monkeypatch: pytest.MonkeyPatch) -
     images = torch.rand(1, 3, 60, 50) * 0.5
     results = []
     for pixels in (2**18, 100):
-        monkeypatch.setattr("gan_restore.inference.finishing.STRIP_PIXELS", pixels)
+        monkeypatch.setattr("gan_restore.strips.STRIP_PIXELS", pixels)
         results.append(images + torch.linspace(0, 0.3, 50))
         guard(images, results[-1])
     assert torch.allclose(*results, atol=1e-6) and guards._LARGE < 0.1

@@ -3,7 +3,8 @@ import torch
 from support import tiny
 from torch import Tensor
 
-from gan_restore.inference import Restorer, keep_tone
+from gan_restore.inference import Restorer
+from gan_restore.inference.finishing import finish
 
 LUMA = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
 
@@ -17,26 +18,32 @@ def gray(photo: Tensor) -> Tensor:
     return (photo * LUMA).sum(1, keepdim=True).expand(-1, 3, -1, -1)
 
 
+def with_tone(degraded: Tensor, restored: Tensor) -> Tensor:
+    kept = restored.clone()
+    finish(degraded, kept, keep_tone=True)
+    return kept
+
+
 @pytest.mark.parametrize("tone", [gray, sepia])
 def test_scars_of_another_colour_get_the_tone_of_the_photo(tone: object, photo: Tensor) -> None:
     clean = tone(photo)
     degraded, restored = clean.clone(), clean.clone()
     degraded[..., 10:13, :] = 1  # a scratch
     restored[:, 0, 10:13] += 0.06  # repaired in pink
-    kept = keep_tone(degraded, restored)
+    kept = with_tone(degraded, restored)
     assert (kept - clean).abs()[..., 10:13, :].max() < 0.03 < (restored - clean).abs().max()
     assert torch.equal(kept[..., 20:, :], restored[..., 20:, :]), "what was not repaired stays as it is"
 
 
 def test_photos_in_colour_are_left_as_they_are() -> None:
     degraded, restored = torch.rand(2, 3, 40, 30), torch.rand(2, 3, 40, 30)
-    assert torch.equal(keep_tone(degraded, restored), restored)
+    assert torch.equal(with_tone(degraded, restored), restored)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
 def test_an_image_of_one_brightness_has_one_tone(value: float) -> None:
     degraded = torch.full((1, 3, 9, 7), value)
-    kept = keep_tone(degraded, (degraded + torch.tensor([0.2, 0, 0]).view(1, 3, 1, 1)).clamp(0, 1))
+    kept = with_tone(degraded, (degraded + torch.tensor([0.2, 0, 0]).view(1, 3, 1, 1)).clamp(0, 1))
     assert (kept.amax(1) - kept.amin(1)).max() < 1e-6
 
 
