@@ -1,11 +1,12 @@
 """`gan-restore restore`: restore photos with one or several trained networks."""
 
 import contextlib
+import functools
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from tqdm.auto import tqdm
@@ -31,6 +32,7 @@ def main(args: list[str]) -> None:
         out: Path,
         model: Annotated[UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="NAME")] = (),
         checkpoint: Annotated[UseAppendAction[tuple[Path, ...]], tyro.conf.arg(metavar="FILE")] = (),
+        enhance: Literal["auto"] | None = None,
         strength: float = 1.0,
         preserve: float = 0.0,
         ensemble: bool = False,
@@ -50,6 +52,8 @@ def main(args: list[str]) -> None:
 
         Example: gan-restore restore album/ --model scratches --model x4 --strength 0.7 --out restored
 
+        Example: gan-restore restore old.png --enhance auto --out restored
+
         Example: gan-restore restore old.png --checkpoint runs/unet-denoiser-smoke --out restored
 
         Args:
@@ -58,6 +62,7 @@ def main(args: list[str]) -> None:
             model: The name of a model that is part of the package; gan-restore models lists them. Several, each
                 with a --model of its own, are applied one after another.
             checkpoint: Instead of models: a best.safetensors or a run folder, or several of them.
+            enhance: Instead of models: measure each photo, choose models for it, and print what was chosen and why.
             strength: Between the photo as it is, 0, and the restored one, 1.
             preserve: Pixels that changed by less than this keep their values exactly: from 0 to 1, 0.02 is 5 of
                 255. For models that keep the size only.
@@ -70,22 +75,34 @@ def main(args: list[str]) -> None:
         """
         if not photos:
             raise UserError("no photos given; name at least one image file")
-        if bool(model) == bool(checkpoint):
-            raise UserError(f"give either --model NAME or --checkpoint FILE; {listed()}")
+        if sum(map(bool, (model, checkpoint, enhance))) != 1:
+            raise UserError(f"give either --model NAME, --checkpoint FILE or --enhance auto; {listed()}")
         files = [model_path(name) for name in model] or list(checkpoint)
         targets = _targets(tuple(_found(photos)), out)
         todo = {target: photo for target, photo in targets.items() if overwrite or not target.exists()}
         options = {"strength": strength, "preserve": preserve, "ensemble": ensemble}
-        restorers = [inference.load_restorer(file, compute, **options) for file in files]
+
+        @functools.cache
+        def load(checkpoint: str | Path) -> inference.Restorer:
+            return inference.load_restorer(checkpoint, compute, **options)
+
+        restorers = [load(file) for file in files]
         painted = None if mask is None else inference.read_mask(mask)
-        failed = []
+        failed, well = [], 0
         for target, photo in tqdm(todo.items(), unit="photo", disable=len(todo) == 1):
             try:
+                if enhance:
+                    restorers = _advised(photo, load)
+                if not restorers:
+                    well += 1
+                    continue
                 with _told(photo):
                     inference.restore_file(photo, target, *restorers, guarded=not unguarded, mask=painted)
             except UserError as error:
                 failed.append(str(error))
-        print(f"restored {_photos(len(todo) - len(failed))} into {out}{_skipped(len(targets) - len(todo))}")
+        needless = f"; {_photos(well)} needed nothing" if well else ""
+        done = _photos(len(todo) - len(failed) - well)
+        print(f"restored {done} into {out}{_skipped(len(targets) - len(todo))}{needless}")
         if failed:
             more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
             raise UserError(f"left out {len(failed)} of {len(targets)}: {'; '.join(failed[:3])}{more}")
@@ -99,6 +116,14 @@ def _photos(number: int) -> str:
 
 def _skipped(number: int) -> str:
     return f"; skipped {_photos(number)} restored before (--overwrite restores them again)" if number else ""
+
+
+def _advised(photo: Path, load: Callable[[str], inference.Restorer]) -> list[inference.Restorer]:
+    """The restorers that a photo needs, which are printed with their reasons."""
+    advice = inference.advise(inference.read_photo(photo), load)
+    for choice in advice:
+        tqdm.write(printable(f"{photo}: {choice}"))
+    return [load(choice.model) for choice in advice if choice.use]
 
 
 @contextlib.contextmanager

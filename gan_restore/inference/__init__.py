@@ -1,5 +1,6 @@
 """Inference: checkpoints, models, devices, and trained generators applied to images and photo files."""
 
+from gan_restore.inference.advice import Advice, advise
 from gan_restore.inference.checkpoints import (
     BEST,
     LAST,
@@ -27,6 +28,7 @@ __all__ = [
     "LAST",
     "PRETRAINED",
     "RECIPE",
+    "Advice",
     "Card",
     "Compute",
     "Device",
@@ -35,6 +37,7 @@ __all__ = [
     "PhotoWarning",
     "Restorer",
     "Tiling",
+    "advise",
     "best_score",
     "commit",
     "device_name",

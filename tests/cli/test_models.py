@@ -36,8 +36,8 @@ def test_a_photo_is_restored_by_a_model(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "give either --model NAME or --checkpoint FILE; the models are scratches"),
-        (["--model", "scratches", "--checkpoint", "c"], "give either --model NAME or --checkpoint FILE"),
+        ([], "give either --model NAME, --checkpoint FILE or --enhance auto; the models are scratches"),
+        (["--model", "scratches", "--checkpoint", "c"], "--checkpoint FILE or --enhance auto"),
         (["--model", "scratch"], "no model 'scratch' (did you mean scratches?); the models are scratches"),
         (["--checkpoint", "scratch"], "no checkpoint at scratch; check the path; the models are scratches"),
     ],

@@ -4,12 +4,13 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import ExifTags, Image
+from skimage import data
 from support import save_model, tiny
 
 from gan_restore.cli import main
 from gan_restore.degradations import SaltAndPepper, seeded
 from gan_restore.files import UserError
-from gan_restore.images import read, write
+from gan_restore.images import read, to_tensor, write
 from gan_restore.inference.checkpoints import save_generator
 
 
@@ -162,3 +163,18 @@ def test_preserve_is_refused_for_enlargements(models_folder: Path, tmp_path: Pat
     options = ["--model", "x2", "--preserve", "0.1", "--out", str(tmp_path / "out"), "--device", "cpu"]
     assert main(["restore", str(tmp_path / "a.png"), *options]) == 2
     assert "preserve keeps pixels as they are" in capsys.readouterr().err
+
+
+def test_models_are_chosen_by_measurement(tmp_path: Path, capsys) -> None:
+    cat = to_tensor(data.chelsea())
+    write(tmp_path / "in" / "noisy.png", SaltAndPepper(0.05)(cat, seeded(0))[..., :64, :80])
+    write(tmp_path / "in" / "well.png", torch.nn.functional.interpolate(cat, scale_factor=2, mode="bilinear"))
+    arguments = ["restore", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--device", "cpu"]
+    assert main([*arguments, "--enhance", "auto"]) == 0
+    printed = capsys.readouterr().out
+    assert "noisy.png: salt-pepper: " in printed and "well.png: not x4: 902 x 600 pixels are enough" in printed
+    assert "restored 1 photo" in printed and "1 photo needed nothing" in printed
+    assert below(tmp_path / "out") == ["noisy.png"]
+    assert read(tmp_path / "out" / "noisy.png").shape[2:] == (256, 320), "enlarged, too"
+    assert main([*arguments, "--enhance", "auto", "--model", "x4"]) == 2
+    assert "give either --model NAME, --checkpoint FILE or --enhance auto" in capsys.readouterr().err

@@ -1,0 +1,71 @@
+import functools
+
+import pytest
+import torch
+import torch.nn.functional as F
+from skimage import data
+from torch import Tensor
+
+from gan_restore.degradations import JPEG, GaussianNoise, OldPrint, SaltAndPepper, seeded
+from gan_restore.images import to_tensor
+from gan_restore.inference import advise, load_restorer
+from gan_restore.photos import Photo
+
+load = functools.cache(load_restorer)
+
+
+@pytest.fixture(scope="module")
+def cat() -> Tensor:
+    return to_tensor(data.chelsea())
+
+
+def chosen(image: Tensor, **kind: object) -> set[str]:
+    return {choice.model for choice in advise(Photo.of(image, **kind), load) if choice.use}
+
+
+def test_an_undamaged_photo_needs_nothing(cat: Tensor) -> None:
+    large = F.interpolate(cat, scale_factor=2, mode="bilinear")
+    assert chosen(large) == set()
+    assert [str(choice).split(":")[0] for choice in advise(Photo.of(large), load)] == [
+        "not salt-pepper",
+        "not scratches",
+        "not x4",
+    ], "each model that was considered has its reason"
+
+
+@pytest.mark.parametrize("kind", [{}, {"gray": True}, {"bits": 16}])
+def test_each_damage_is_found_and_no_other(cat: Tensor, kind: dict[str, object]) -> None:
+    assert chosen(SaltAndPepper(0.01)(cat, seeded(0)), **kind) == {"salt-pepper", "x4"}
+    worn = OldPrint(scratches=4, creases=1, grain=0.0, shadow=0.0)(cat, seeded(0))
+    assert chosen(worn, **kind) == {"scratches", "x4"}
+    assert chosen(JPEG(30)(cat, seeded(0)), **kind) == {"x4"}
+
+
+def test_noise_is_not_enlarged(cat: Tensor) -> None:
+    noisy = advise(Photo.of(GaussianNoise(8 / 255)(cat, seeded(0))), load)
+    assert not any(choice.use for choice in noisy) and "noise of about " in noisy[-1].reason
+
+
+def test_impulses_are_no_noise_and_clipped_noise_is_no_impulses(cat: Tensor) -> None:
+    assert "x4" in chosen(SaltAndPepper(0.02)(cat, seeded(0)))
+    white = (0.9 * torch.ones_like(cat)).clamp(0, 1)
+    assert "salt-pepper" not in chosen(GaussianNoise(20 / 255)(white, seeded(0)))
+
+
+@pytest.mark.parametrize("height, width", [(8, 8), (1, 40), (9, 700)])
+def test_photos_of_any_size_and_without_any_detail(height: int, width: int) -> None:
+    for value in (0.0, 0.4, 1.0):
+        assert "salt-pepper" not in chosen(torch.full((1, 3, height, width), value))
+
+
+def test_strips_change_nothing(cat: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    photo = Photo.of(SaltAndPepper(0.01)(F.interpolate(cat, scale_factor=3), seeded(0)))
+    whole = advise(photo, load)
+    monkeypatch.setattr("gan_restore.strips.STRIP_PIXELS", 2**30)
+    assert [choice.use for choice in advise(photo, load)] == [choice.use for choice in whole]
+
+
+def test_options_of_the_restorer_do_not_change_what_is_measured(cat: Tensor) -> None:
+    photo = Photo.of(OldPrint(scratches=4)(cat, seeded(0)))
+    weak = functools.partial(load_restorer, strength=0.01)
+    assert advise(photo, weak) == advise(photo, load)
