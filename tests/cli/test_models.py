@@ -37,7 +37,7 @@ def test_a_photo_is_restored_by_a_model(
     ("options", "message"),
     [
         ([], "give either --model NAME, --checkpoint FILE or --enhance auto; the models are scratches"),
-        (["--model", "scratches", "--checkpoint", "c"], "--checkpoint FILE or --enhance auto"),
+        (["--model", "scratches", "--checkpoint", "c"], "give either --model NAME, --checkpoint FILE or"),
         (["--model", "scratch"], "no model 'scratch' (did you mean scratches?); the models are scratches"),
         (["--checkpoint", "scratch"], "no checkpoint at scratch; check the path; the models are scratches"),
     ],
