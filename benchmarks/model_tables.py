@@ -1,6 +1,6 @@
 """The tables of docs/results/models.json, which train_models.py writes; `tables.py` puts them into the texts.
 
-- `table: models` has one line for each model and test set;
+- `table: models` has one line for each model and test set, `summary: models` one for each model;
 - `table: models NAME` has every method of one model, and `table: models NAME WORDS` only those for the test images
   whose name contains WORDS;
 - `undamaged: models` says how well each model leaves undamaged images as they are;
@@ -45,6 +45,26 @@ def overview(results: Results) -> str:
         trained.setdefault(_how_trained(entry), []).append(f"`{name}`")
     notes = [f"- {', '.join(names)}: {how}" for how, names in trained.items()]
     return "\n".join([*table(header, lines), "", *notes])
+
+
+def summary(results: Results) -> str:
+    """One line for each model, on its first test set."""
+    lines = []
+    for name, entry in _models(results):
+        first = entry["card"]["measured"][0]
+        before, classical, own = (best_score(first, kind) for kind in ("input", "classical", "learned"))
+        lines.append(
+            [
+                *(f"`{name}`", entry["card"]["purpose"], f"{first['n_images']}, {first['data']}"),
+                *(
+                    f"{before['psnr']:.2f}",
+                    f"{classical['psnr']:.2f} ({classical['method']})",
+                    f"{own['psnr']:.2f}",
+                ),
+            ]
+        )
+    header = ["model", "for", "test images", "input", "strongest classical method", "model"]
+    return "\n".join(table(header, lines))
 
 
 def one_model(results: Results, name: str, data: str = "") -> str:
@@ -109,7 +129,13 @@ def seeds(results: Results) -> str:
     return "\n".join(table([f"seed of `{found['model']}`", *found["targets"]], lines))
 
 
-FORMS = {"undamaged": undamaged, "everywhere": everywhere, "robustness": robustness, "seeds": seeds}
+FORMS = {
+    "summary": summary,
+    "undamaged": undamaged,
+    "everywhere": everywhere,
+    "robustness": robustness,
+    "seeds": seeds,
+}
 
 
 def _models(results: Results) -> Iterator[tuple[str, Entry]]:

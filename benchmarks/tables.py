@@ -32,7 +32,8 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "docs" / "results"
 TEXTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 MARK = re.compile(
-    r"(<!-- (table|minutes|undamaged|everywhere|robustness|seeds): ([^>]*?) -->)(.*?)(<!-- end -->)", re.DOTALL
+    r"(<!-- (table|minutes|summary|undamaged|everywhere|robustness|seeds): ([^>]*?) -->)(.*?)(<!-- end -->)",
+    re.DOTALL,
 )
 
 Row = dict[str, Any]

@@ -36,6 +36,13 @@ def test_overview_of_models_has_gain_and_target_in_the_order_of_the_models() -> 
     assert lines[5].endswith("commit 0123456.")
 
 
+def test_summary_has_the_first_test_set_of_each_model() -> None:
+    lines = filled("summary: models")
+    assert lines[0] == "| model | for | test images | input | strongest classical method | model |"
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| `scratches`", "| `x2`"]
+    assert lines[2].endswith(" | 68, cbsd68 (all) | 22.00 | 31.00 (inpainting) | 35.25 |")
+
+
 def test_table_of_one_model_has_every_method_the_best_last() -> None:
     lines = filled("table: models scratches")
     assert "2,712 steps in 19 minutes, scale `small` with other values for `width` 32" in lines[0]
