@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tyro
-from precision import fast_precision
 from torch import Tensor
 
 from gan_restore import figures, training
@@ -108,7 +107,7 @@ def run(
     """
     if start and len(tasks) > 1:
         raise UserError("--start fits one task; name it with --tasks")
-    compute = Compute(precision=fast_precision())
+    compute = Compute().for_training()
     results: dict[str, Any] = {"seed": seed, **compute.environment(compute.fabric().device), "tasks": {}}
     for name in tasks:
         task, folder = TASKS[name], out / name

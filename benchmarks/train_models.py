@@ -21,7 +21,6 @@ import tyro
 from model_data import prepare, sources
 from model_recipes import CHEAPEST, MODELS, Model, Size
 from model_scores import Scorer, Scores
-from precision import fast_precision
 
 from gan_restore import training
 from gan_restore.cli.arguments import parse
@@ -37,7 +36,6 @@ from gan_restore.inference.checkpoints import (
     read_recipe,
     save_generator,
 )
-from gan_restore.inference.devices import Compute
 from gan_restore.recipes.base import Recipe
 from gan_restore.recipes.names import get as get_recipe
 from gan_restore.training.run_folder import ENVIRONMENT, fingerprint
@@ -137,7 +135,7 @@ class Pipeline:
         if _is_finished(folder):
             print(f"{name}: trained, {folder}", flush=True)
             return
-        training.train(recipe, folder, Compute(precision=fast_precision()), resume=(folder / LAST).exists())
+        training.train(recipe, folder, resume=(folder / LAST).exists())
 
     def scorer(self, name: str, seed: int = 0) -> Scorer:
         """What measures the run of a model."""

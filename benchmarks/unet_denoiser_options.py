@@ -52,7 +52,7 @@ def run(
         precision: Lightning Fabric's precision.
         out: The folder for the results.
     """
-    compute = Compute(precision=precision)
+    compute = Compute(precision=precision).for_training()
     results = {"seed": 0, **compute.environment(compute.fabric().device), "data": "", "variants": []}
     for name, changes in VARIANTS.items():
         common = {"data": str(data), "epochs": epochs, "width": width, "batch_size": 16, "ema": 0.99}

@@ -1,6 +1,8 @@
 """The device that training, evaluation and restoration compute on."""
 
+import dataclasses
 import inspect
+import logging
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +17,9 @@ from gan_restore.inference.environment import commit, device_name, versions
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
+# Fabric prints a line on the precision each time it is created, so for every run and every restorer.
+logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
+
 
 @dataclass(frozen=True)
 class Compute:
@@ -25,7 +30,8 @@ class Compute:
     devices: int = 1
     """Number of devices; each has a process of its own, which computes its share of every batch."""
     precision: Literal["auto"] | Precision = "auto"
-    """auto uses bfloat16 on a GPU that supports it, and 32 bits elsewhere."""
+    """auto trains in bfloat16 where the device has it in hardware (recent GPUs, CPUs with AVX512-BF16 or AMX), and
+    in 32 bits elsewhere. To restore and to measure, auto uses bfloat16 on such GPUs only."""
     strategy: str = "auto"
     """Lightning Fabric's strategy for several devices; auto is DistributedDataParallel."""
     workers: int = 0
@@ -57,11 +63,26 @@ class Compute:
         return fabric
 
     def chosen_precision(self) -> Precision:
-        """The precision that is used: what `auto` stands for on this machine."""
+        """The precision that is used: what `auto` stands for on this machine, apart from training."""
         if self.precision != "auto":
             return self.precision
+        # PyTorch also emulates bfloat16 on older GPUs, where it is slower than 32 bits.
         cuda = self.device in ("auto", "cuda") and torch.cuda.is_available()
-        return "bf16-mixed" if cuda and torch.cuda.is_bf16_supported() else "32-true"
+        return "bf16-mixed" if cuda and torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+
+    def for_training(self) -> "Compute":
+        """The same with the precision that `auto` stands for in training.
+
+        bfloat16 has eight significant bits. That is enough for gradients, with weights in 32 bits, and faster; but
+        its rounding lowers the PSNR of a good restoration.
+
+        Example:
+            >>> Compute(precision="32-true").for_training().precision
+            '32-true'
+        """
+        on_cpu = self.device == "cpu" or (self.device == "auto" and not torch.accelerator.is_available())
+        fast = self.precision == "auto" and on_cpu and _cpu_has_bfloat16()
+        return dataclasses.replace(self, precision="bf16-mixed" if fast else self.chosen_precision())
 
     def environment(self, device: torch.device) -> dict[str, Any]:
         """What a result computed on `device` depends on besides its recipe, as plain values for JSON.
@@ -77,6 +98,12 @@ class Compute:
             "devices": self.devices,
             "precision": self.chosen_precision(),
         }
+
+
+def _cpu_has_bfloat16() -> bool:
+    """Whether the CPU multiplies bfloat16 in hardware; emulation takes several times as long as 32 bits."""
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def _separate_buffers() -> dict[str, Any]:

@@ -92,7 +92,7 @@ def train(
         if recipe.start_from in model_names() and not Path(recipe.start_from).exists():  # a name, not a path
             absolute["start_from"] = recipe.start_from
         recipe = dataclasses.replace(recipe, **absolute)
-    out, compute = Path(out), compute or Compute()
+    out, compute = Path(out), (compute or Compute()).for_training()
     fabric = compute.fabric()
     with run_folder.locked(out, fabric), freed_memory_kept():
         state = run_folder.load_run(out, recipe, fabric.print) if resume else None
@@ -189,7 +189,7 @@ class Trainer:
         progress = tqdm(
             total=self.total,
             initial=self.step,
-            desc=f"{self.recipe.name} {self.recipe.scale}",
+            desc=f"{self.recipe.name} {self.recipe.scale}, {self.fabric.strategy.precision.precision}",
             unit="step",
             disable=not self.fabric.is_global_zero,
         )

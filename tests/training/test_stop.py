@@ -16,6 +16,7 @@ from gan_restore import training
 from gan_restore.files import read_csv
 from gan_restore.images import write
 from gan_restore.inference.checkpoints import load_state
+from gan_restore.inference.devices import Compute
 from gan_restore.recipes.base import Recipe
 from gan_restore.recipes.names import RECIPES
 from gan_restore.training import Trainer
@@ -139,7 +140,7 @@ def told(trainer):
     weights = torch.cat([p.detach().flatten() for p in trainer.parts.generator.parameters()])
     torch.save({"weights": weights, "seeds": seeds}, out / f"rank{trainer.fabric.global_rank}.pt")
 training.Trainer.run = told
-training.train(from_dict(values), out / "two", Compute(device="cpu", devices=2))
+training.train(from_dict(values), out / "two", Compute(device="cpu", devices=2, precision="32-true"))
 """
 
 
@@ -163,7 +164,7 @@ def test_two_processes_compute_what_one_would(tmp_path: Path, monkeypatch: pytes
     seeds: list[int] = []
     manual_seed = torch.manual_seed
     monkeypatch.setattr(torch, "manual_seed", lambda seed: seeds.append(seed) or manual_seed(seed))
-    training.train(recipe, tmp_path / "one")
+    training.train(recipe, tmp_path / "one", Compute(device="cpu", precision="32-true"))
     assert first["seeds"] == seeds, "the first process draws the dropout of a single one"
     assert first["seeds"][0] == second["seeds"][0] and first["seeds"][1:] != second["seeds"][1:]
     one, two = (load_state(tmp_path / name / "last.ckpt") for name in ("one", "two"))

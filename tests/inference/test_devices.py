@@ -1,0 +1,56 @@
+import pytest
+import torch
+
+from gan_restore.inference.devices import Compute
+
+BF16 = {"avx512_f": True, "avx512_bf16": True}
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch):
+    """Let PyTorch report a CPU with some capabilities, and a GPU that has bfloat16 or emulates it (or no GPU)."""
+
+    def fake(capabilities: dict[str, bool], gpu_has_bfloat16: bool | None = None) -> None:
+        gpu = gpu_has_bfloat16 is not None
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+        monkeypatch.setattr(torch.accelerator, "is_available", lambda: gpu)
+        supported = lambda including_emulation=True: including_emulation or gpu_has_bfloat16  # noqa: E731
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+
+    return fake
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "precision"),
+    [
+        (BF16, "bf16-mixed"),
+        ({"amx_bf16": True}, "bf16-mixed"),
+        ({"avx512_f": True, "avx512_bf16": False, "amx_bf16": False}, "32-true"),
+        ({"neon": True}, "32-true"),
+    ],
+)
+def test_a_cpu_trains_in_bfloat16_if_it_has_it_and_measures_in_32_bits(
+    machine, capabilities: dict[str, bool], precision: str
+) -> None:
+    machine(capabilities)
+    for device in ("auto", "cpu"):
+        compute = Compute(device=device)
+        assert compute.for_training().precision == precision
+        assert compute.chosen_precision() == "32-true"
+
+
+@pytest.mark.parametrize(("has_bfloat16", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_a_gpu_never_emulates_bfloat16(machine, has_bfloat16: bool, precision: str) -> None:
+    machine(BF16, has_bfloat16)
+    for device in ("auto", "cuda"):
+        assert Compute(device=device).for_training().precision == precision
+        assert Compute(device=device).chosen_precision() == precision
+    assert Compute(device="cpu").for_training().precision == "bf16-mixed", "the CPU was asked for"
+
+
+def test_a_precision_that_was_asked_for_is_kept(machine) -> None:
+    machine(BF16)
+    for precision in ("32-true", "bf16-mixed", "16-mixed"):
+        compute = Compute(device="cpu", workers=2, precision=precision)
+        assert compute.for_training() == compute
