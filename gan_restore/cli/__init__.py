@@ -16,6 +16,7 @@ gan-restore: image restoration with GANs
   gan-restore evaluate RUN_OR_CHECKPOINT ...          compare a trained model with the classical methods
   gan-restore models                                  list the trained models that are part of the package
   gan-restore restore PHOTO... --model NAME ...       restore photos with one of them, or with --checkpoint FILE
+  gan-restore export MODEL --out FILE ...             write a network for onnxruntime or plain PyTorch
   gan-restore course [--scale smoke] ...              run every notebook and make a site of the results
   gan-restore site [--scale smoke]                    build the site of a finished course again
   gan-restore exercises [--out lab]                   write the notebooks without the solutions of the exercises
@@ -29,6 +30,7 @@ COMMANDS = {
     "evaluate": "gan_restore.cli.evaluate",
     "models": "gan_restore.cli.list_models",
     "restore": "gan_restore.cli.restore",
+    "export": "gan_restore.cli.export",
     "course": "gan_restore.cli.course",
     "site": "gan_restore.cli.site",
     "exercises": "gan_restore.cli.exercises",

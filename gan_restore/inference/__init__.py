@@ -16,6 +16,7 @@ from gan_restore.inference.checkpoints import (
 )
 from gan_restore.inference.devices import Compute, Device
 from gan_restore.inference.environment import commit, device_name, versions
+from gan_restore.inference.exporting import export
 from gan_restore.inference.models import Card, Measured, best_score, gain, model_names, model_path
 from gan_restore.inference.restored_photos import read_mask, restore_file, restore_photo
 from gan_restore.inference.restorer import Restorer, load_restorer
@@ -41,6 +42,7 @@ __all__ = [
     "best_score",
     "commit",
     "device_name",
+    "export",
     "gain",
     "in_tiles",
     "load_card",

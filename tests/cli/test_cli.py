@@ -37,7 +37,8 @@ def test_recipes_are_listed(capsys) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["recipes", "train unet-denoiser", "evaluate", "models", "restore", "course", "site", "cache"]
+    "command",
+    ["recipes", "train unet-denoiser", "evaluate", "models", "restore", "export", "course", "site", "cache"],
 )
 def test_help_shows_an_example(command: str, capsys) -> None:
     assert main([*command.split(), "--help"]) == 0
