@@ -9,7 +9,7 @@ The packages, from the ground up; imports point down this list only:
 - `recipes`: one file for each of the five systems
 - `inference`, `evaluation`, `training`: a trained generator applied, measured, trained
 - `figures`, `widgets`, `exercises`: figures, pictures that react, exercises that check themselves
-- `course`, `cli`: the notebooks run headless and their site, the command line
+- `course`, `serve`, `cli`: the notebooks run headless and their site, the web page, the command line
 
 Names are imported when they are first used, so `import gan_restore` takes no time. The names that the notebooks
 use are all importable from here; `__init__.pyi` lists them.

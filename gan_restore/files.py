@@ -2,6 +2,7 @@
 
 import csv
 import difflib
+import io
 import json
 import os
 import tempfile
@@ -31,6 +32,26 @@ def printable(text: str | Path) -> str:
         'caf\\\\udce9.png'
     """
     return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+class MemoryFile(io.BytesIO):
+    """A file in memory, where a function takes a file's path.
+
+    Args:
+        name: Stands in messages. Its suffix chooses the format that is written.
+        content: What is in the file.
+
+    Example:
+        >>> print(MemoryFile("photo.png", b"..."))
+        photo.png
+    """
+
+    def __init__(self, name: str, content: bytes = b"") -> None:
+        super().__init__(content)
+        self.name = printable(name)
+
+    def __str__(self) -> str:
+        return self.name
 
 
 def did_you_mean(word: object, options: Iterable[str]) -> str:

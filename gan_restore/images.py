@@ -7,7 +7,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from gan_restore.files import UserError, writing
+from gan_restore.files import MemoryFile, UserError, writing
 
 DEEP = "16 bits"
 """The key, among the `info` of an image that `opened` gives, of whether its file has 16 bits a channel."""
@@ -66,18 +66,21 @@ def name_below(folder: Path, path: Path) -> str:
 
 
 @contextmanager
-def opened(path: str | Path, single: bool = False) -> Iterator[Image.Image]:
+def opened(
+    path: str | Path | MemoryFile, single: bool = False, formats: tuple[str, ...] | None = None
+) -> Iterator[Image.Image]:
     """Open and decode an image file: first frame, upright. An error, in the block too, becomes a `UserError`.
 
     Args:
         path: The file.
         single: Refuse a file of several frames or pages.
+        formats: The only formats to try, in Pillow's names; None for all that Pillow reads.
 
     Raises:
         UserError: As `decode`, and as `single` says.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=formats) as image:
             # Phones write a JPEG with further views of the same photo as MPO.
             frames = getattr(image, "n_frames", 1) if single and image.format != "MPO" else 1
             if frames > 1:
@@ -109,18 +112,18 @@ def _turn_upright(image: Image.Image) -> None:
         ImageOps.exif_transpose(image, in_place=True)
 
 
-def decode(path: str | Path) -> np.ndarray:
+def decode(path: str | Path | MemoryFile, formats: tuple[str, ...] | None = None) -> np.ndarray:
     """Read an image file as H x W x 3 uint8.
 
     The first frame is read and turned upright by its EXIF orientation. Where damaged EXIF data hides the
     orientation, the image is read as it is stored. Transparent parts are laid on white. 16 bits become 8 (see
-    `photos.read_photo`).
+    `photos.read_photo`). `formats` is that of `opened`.
 
     Raises:
         UserError: If the file is missing, damaged or not an image, or has more pixels than Pillow's limit against
             decompression bombs (178,956,970).
     """
-    with opened(path) as image:
+    with opened(path, formats=formats) as image:
         if image.mode in ("L", "RGB") and "transparency" not in image.info:  # most files, twice as fast
             return np.array(image.convert("RGB"))
         values, alpha = pixels_of(image)
@@ -195,13 +198,13 @@ def write(path: str | Path, image: Tensor) -> None:
     save(path, Image.fromarray(np.ascontiguousarray(values)))
 
 
-def save(path: str | Path, picture: Image.Image, **options: Any) -> None:
+def save(path: str | Path | MemoryFile, picture: Image.Image, **options: Any) -> None:
     """Write a picture of Pillow's as `write` does, with options of Pillow's writer.
 
     Raises:
         UserError: As `write`.
     """
-    suffix = Path(path).suffix.lower()
+    suffix = Path(str(path)).suffix.lower()
     if suffix not in SUFFIXES:
         raise UserError(f"cannot write {path}: its suffix names no image format; use .png or .jpg")
     if suffix in (".jpg", ".jpeg"):
@@ -209,7 +212,7 @@ def save(path: str | Path, picture: Image.Image, **options: Any) -> None:
     if suffix == ".webp":
         options |= {"lossless": True, "exact": True}  # exact: colours under transparent pixels, too
     try:
-        with writing(path) as part:
+        with nullcontext(path) if isinstance(path, MemoryFile) else writing(path) as part:
             picture.save(part, **options)
     except ValueError as error:  # from Pillow, for an image or EXIF data that the format cannot hold
         raise UserError(f"cannot write {path}: {error}; choose another format") from None

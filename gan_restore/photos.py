@@ -1,8 +1,10 @@
 """Photos: image files with everything that a plain RGB tensor would lose."""
 
+import math
 import warnings
+import zlib
+from contextlib import nullcontext
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,7 +14,7 @@ import torch
 from PIL import ExifTags, Image
 from torch import Tensor
 
-from gan_restore.files import writing
+from gan_restore.files import MemoryFile, writing
 from gan_restore.images import DEEP, opened, pixels_of, save, to_bytes, to_unit, write_unit
 
 _Tag, _Group = ExifTags.Base, ExifTags.IFD
@@ -23,6 +25,13 @@ _EXIF_TAGS = (
 )
 # Sizes, which restoration may change, and data that holds offsets into the old file.
 _STALE_TAGS = {_Tag.ExifImageWidth, _Tag.ExifImageHeight, _Group.Interop, _Group.MakerNote}
+# What tifffile decompresses without another package, and the values that a strip or tile may hold in any case.
+_TIFF_COMPRESSIONS = {
+    tifffile.COMPRESSION.NONE,
+    tifffile.COMPRESSION.ADOBE_DEFLATE,
+    tifffile.COMPRESSION.DEFLATE,
+}
+_TIFF_CHUNK = 2**22
 
 
 class PhotoWarning(UserWarning):
@@ -89,7 +98,7 @@ class Photo:
         return None if self.alpha_pixels is None else to_unit(self.alpha_pixels)
 
 
-def read_photo(path: str | Path) -> Photo:
+def read_photo(path: str | Path | MemoryFile, formats: tuple[str, ...] | None = None) -> Photo:
     """Read an image file with its transparency, gray mode, bit depth, colour profile, EXIF data and resolution.
 
     The image is read as `images.decode` does, but a file of several frames or pages is refused. 16 bits are kept of
@@ -100,12 +109,17 @@ def read_photo(path: str | Path) -> Photo:
     65535 that fits: for integers, none may be larger; for floats, 99 % may be at most ten times as large, so that a
     few values above 1 do not turn the image black. What is brighter than white becomes white.
 
+    Args:
+        path: The file.
+        formats: The only formats to try, in Pillow's names; None for all that Pillow reads.
+
     Raises:
         UserError: As `images.decode`, and if the file has several frames or pages.
     """
-    with opened(path, single=True) as image:
+    with opened(path, single=True, formats=formats) as image:
         deep = image.info[DEEP] and not image.mode.startswith("I")
-        values, alpha = (_deep_tiff(path) if deep and image.format == "TIFF" else None) or pixels_of(image)
+        tiff = _deep_tiff(path, image.size) if deep and image.format == "TIFF" else None
+        values, alpha = tiff or pixels_of(image)
         if deep and values.dtype != np.uint16:
             message = "it has 16 bits a channel in colour, and is read with 8; save it as a plain TIFF to keep 16"
             warnings.warn(f"{path}: {message}", PhotoWarning, stacklevel=2)
@@ -118,18 +132,46 @@ def _tensor(values: np.ndarray) -> Tensor:
     return torch.from_numpy(values).permute(2, 0, 1)[None]
 
 
-def _deep_tiff(path: str | Path) -> tuple[np.ndarray, np.ndarray | None] | None:
-    """What `pixels_of` returns, in 16 bits, of a TIFF file in colour; None if tifffile cannot read it."""
+def _deep_tiff(path: str | Path | MemoryFile, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray | None] | None:
+    """What `pixels_of` returns, in 16 bits, of a TIFF file in colour; None if tifffile cannot read it.
+
+    Args:
+        path: The file.
+        size: Its sides in pixels, as Pillow found and bounded them.
+    """
+    if isinstance(path, MemoryFile):
+        path.seek(0)  # Pillow has read it
     try:
         with tifffile.TiffFile(path) as file:
-            values = file.asarray()
-            orientation = file.pages.first.tags.valueof("Orientation", 1)
-    except Exception:  # a compression that needs another package, or damage
-        return None
-    if values.ndim != 3 or values.dtype != np.uint16 or values.shape[2] not in (3, 4):
+            page = file.pages.first
+            if not (isinstance(page, tifffile.TiffPage) and _is_plain(page, size)):
+                return None
+            values = page.asarray()
+            orientation = page.tags.valueof("Orientation", 1)
+    except Exception:  # damage
         return None
     values = np.ascontiguousarray(_upright(values, orientation))
     return values[..., :3], values[..., 3:] if values.shape[2] == 4 else None
+
+
+def _is_plain(page: tifffile.TiffPage, size: tuple[int, int]) -> bool:
+    """Whether a page has 16-bit colour, uncompressed or deflated, and takes no more memory than its size says.
+
+    tifffile inflates whatever a strip holds: a file of 64 MB can hold 64 GB of zeros. Pillow stops by itself.
+    """
+    shape, chunk = page.shape, math.prod(page.chunks)
+    if page.dtype != np.uint16 or len(shape) != 3 or shape[2] not in (3, 4) or sorted(shape[:2]) != sorted(size):
+        return False
+    if page.compression not in _TIFF_COMPRESSIONS or chunk > max(math.prod(shape), _TIFF_CHUNK):
+        return False
+    for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+        if page.compression == tifffile.COMPRESSION.NONE:
+            break
+        page.parent.filehandle.seek(offset)
+        deflated = page.parent.filehandle.read(count)
+        if len(zlib.decompressobj().decompress(deflated, 2 * chunk + 1)) > 2 * chunk:
+            return False
+    return True
 
 
 def _upright(values: np.ndarray, orientation: int) -> np.ndarray:
@@ -159,10 +201,10 @@ def _dpi(image: Image.Image) -> tuple[float, float] | None:
     except (KeyError, TypeError, ValueError, ArithmeticError):  # none, or damaged
         return None
     # Files hold dots per inch in 16 bits. Pillow says 1 for a TIFF file that states no resolution.
-    return (across, down) if all(isfinite(value) and 1 < value < 2**16 for value in (across, down)) else None
+    return (across, down) if all(math.isfinite(value) and 1 < value < 2**16 for value in (across, down)) else None
 
 
-def write_photo(path: str | Path, photo: Photo) -> None:
+def write_photo(path: str | Path | MemoryFile, photo: Photo) -> None:
     """Write a photo to a file whose format its suffix chooses, as `images.write` does.
 
     16 bits are kept of gray images in PNG and TIFF, and of colour in TIFF. JPEG, BMP and PPM drop transparency.
@@ -172,7 +214,7 @@ def write_photo(path: str | Path, photo: Photo) -> None:
     Raises:
         UserError: As `images.write`.
     """
-    suffix = Path(path).suffix.lower()
+    suffix = Path(str(path)).suffix.lower()
     pixels, alpha = photo.pixels, photo.alpha_pixels
     tiff = suffix in (".tif", ".tiff")
     if photo.bits == 16 and tiff and not photo.gray:
@@ -194,13 +236,13 @@ def _to_8_bits(pixels: Tensor) -> Tensor:
     return pixels if pixels.dtype == torch.uint8 else to_bytes(to_unit(pixels))
 
 
-def _write_deep_tiff(path: str | Path, photo: Photo) -> None:
+def _write_deep_tiff(path: str | Path | MemoryFile, photo: Photo) -> None:
     """Write 16-bit colour, which Pillow cannot."""
     channels = [photo.pixels] if photo.alpha_pixels is None else [photo.pixels, photo.alpha_pixels]
     values = torch.cat(channels, dim=1)[0].permute(1, 2, 0).cpu().numpy()
     options: dict[str, Any] = {"resolution": photo.dpi, "resolutionunit": "INCH"} if photo.dpi else {}
     kinds = [] if photo.alpha_pixels is None else ["unassalpha"]
-    with writing(path) as part:
+    with nullcontext(path) if isinstance(path, MemoryFile) else writing(path) as part:
         tifffile.imwrite(
             part, values, photometric="rgb", extrasamples=kinds, compression="zlib", iccprofile=photo.icc, **options
         )

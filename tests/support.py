@@ -205,3 +205,12 @@ def described(orientation: int = 6) -> bytes:
     exif[ExifTags.IFD.Exif] |= {ExifTags.Base.ExifImageWidth: 32, ExifTags.Base.MakerNote: b"private"}
     exif[ExifTags.IFD.GPSInfo] = {ExifTags.GPS.GPSLatitudeRef: "N"}
     return exif.tobytes()
+
+
+def form(photo: bytes, **fields: str) -> tuple[bytes, str]:
+    """The body of a multipart form with a photo, and its media type."""
+    parts = [
+        f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n' for name, text in fields.items()
+    ]
+    head = '--b\r\nContent-Disposition: form-data; name="photo"; filename="a.png"\r\n\r\n'
+    return "".join([*parts, head]).encode() + photo + b"\r\n--b--\r\n", "multipart/form-data; boundary=b"

@@ -10,7 +10,8 @@ import torch
 from PIL import ExifTags, Image, ImageOps
 from support import described, encoded
 
-from gan_restore.files import UserError
+from gan_restore import photos
+from gan_restore.files import MemoryFile, UserError
 from gan_restore.images import SUFFIXES, read, to_tensor
 from gan_restore.photos import Photo, PhotoWarning, read_photo, write_photo
 
@@ -178,6 +179,38 @@ def test_16_bit_colour_is_kept_in_tiff_files(tmp_path: Path, channels: int) -> N
         (tmp_path / name).replace(tmp_path / "a.tif")
     write_photo(tmp_path / "d.png", photo)
     assert (read_photo(tmp_path / "d.png").rgb - photo.rgb).abs().max() < 0.51 / 255
+
+
+def test_a_deflated_tiff_that_holds_more_than_its_size_says_is_not_inflated(tmp_path: Path, monkeypatch) -> None:
+    inflated, real = [], tifffile.TiffPage.asarray
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", lambda page: inflated.append(page) or real(page))
+    options = {"dtype": np.uint16, "photometric": "rgb", "compression": "zlib"}
+    for size in (72, 2**23):
+        with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+            file.write(iter([zlib.compress(bytes(size), 9)]), shape=(3, 4, 3), rowsperstrip=3, **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PhotoWarning)
+            assert read_photo(tmp_path / "a.tif").bits == (16 if size == 72 else 8)
+    assert len(inflated) == 1, "Pillow reads the second, and stops where its size says"
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert not photos._is_plain(file.pages.first, (4, 2)), "not the size that Pillow bounded"
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
+def test_photos_are_read_and_written_in_memory(suffix: str, tmp_path: Path) -> None:
+    for bits in (8, 16):
+        photo = Photo.of(torch.rand(1, 3, 5, 4), bits=bits, icc=b"a profile", exif=described(1), dpi=(300, 300))
+        write_photo(tmp_path / f"a{suffix}", photo)
+        file = MemoryFile(f"a{suffix}")
+        write_photo(file, photo)
+        content = (tmp_path / f"a{suffix}").read_bytes()
+        assert len(file.getvalue()) == len(content) and not list(Path().glob(f"a{suffix}"))
+        again = read_photo(MemoryFile("any name", file.getvalue()))
+        assert torch.equal(again.pixels, read_photo(tmp_path / f"a{suffix}").pixels) and again.icc == photo.icc
+    with pytest.raises(UserError, match=r"cannot read the image any name: it is damaged or not an image"):
+        read_photo(MemoryFile("any name", content), formats=("BMP",))
+    with pytest.raises(UserError, match=r"cannot write a\.txt: its suffix"):
+        write_photo(MemoryFile("a.txt"), photo)
 
 
 def test_16_bit_colour_elsewhere_is_read_with_8_and_said(tmp_path: Path) -> None:

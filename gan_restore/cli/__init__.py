@@ -17,6 +17,7 @@ gan-restore: image restoration with GANs
   gan-restore models                                  list the trained models that are part of the package
   gan-restore restore PHOTO... --model NAME ...       restore photos with one of them, or with --checkpoint FILE
   gan-restore export MODEL --out FILE ...             write a network for onnxruntime or plain PyTorch
+  gan-restore serve [--port 8000] ...                 restore photos on a web page
   gan-restore course [--scale smoke] ...              run every notebook and make a site of the results
   gan-restore site [--scale smoke]                    build the site of a finished course again
   gan-restore exercises [--out lab]                   write the notebooks without the solutions of the exercises
@@ -31,6 +32,7 @@ COMMANDS = {
     "models": "gan_restore.cli.list_models",
     "restore": "gan_restore.cli.restore",
     "export": "gan_restore.cli.export",
+    "serve": "gan_restore.cli.serve",
     "course": "gan_restore.cli.course",
     "site": "gan_restore.cli.site",
     "exercises": "gan_restore.cli.exercises",

@@ -113,6 +113,15 @@ def load_facts(path: str | Path) -> dict[str, Any]:
     return _read(path, with_weights=False)[1][1]
 
 
+def load_recipe(path: str | Path) -> Recipe:
+    """Read the recipe of a checkpoint, a run folder or a model without its weights.
+
+    Raises:
+        UserError: if there is no such file, run or model, or the file is not a checkpoint of this library.
+    """
+    return _read(path, with_weights=False)[1][0]
+
+
 def load_card(name: str | Path) -> Card:
     """Read the card of a model by its name, or of a file that was written with one.
 

@@ -2,13 +2,15 @@
 
 import dataclasses
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from gan_restore.images import read, to_unit, write_unit
+from gan_restore.files import MemoryFile
+from gan_restore.images import decode, to_tensor, to_unit, write_unit
 from gan_restore.inference.finishing import enlarged
 from gan_restore.inference.guard import guard
 from gan_restore.inference.restorer import Restorer
@@ -17,7 +19,13 @@ from gan_restore.photos import Photo, PhotoWarning, read_photo, write_photo
 _IN_FLOAT = 2**22  # pixels of a restored photo up to which it is computed in float32 throughout
 
 
-def restore_photo(photo: Photo, *restorers: Restorer, guarded: bool = True, mask: Tensor | None = None) -> Photo:
+def restore_photo(
+    photo: Photo,
+    *restorers: Restorer,
+    guarded: bool = True,
+    mask: Tensor | None = None,
+    progress: Callable[[float], None] = lambda part: None,
+) -> Photo:
     """Restore a photo by one restorer after another.
 
     Transparency, gray mode, bit depth and metadata are kept; super-resolution enlarges the photo. Small photos are
@@ -31,15 +39,16 @@ def restore_photo(photo: Photo, *restorers: Restorer, guarded: bool = True, mask
         restorers: applied from left to right.
         guarded: keep the brightness and colour that the input has in large areas, where they changed visibly.
         mask: 1 x 1 x H x W, bool, the only pixels that may change (`read_mask`); for restorers that keep the size.
+        progress: called with the part of the work that is done, from 0 to 1. It can raise an error to stop.
 
     Raises:
         UserError: if the mask has another size than the photo, or a restorer enlarges.
     """
-    for restorer in restorers:
+    for place, restorer in enumerate(restorers):
         height, width = photo.pixels.shape[-2:]
         small = restorer.factor**2 * height * width <= _IN_FLOAT
         degraded = to_unit(photo.pixels) if small else photo.pixels
-        restored = restorer.restore(degraded)
+        restored = restorer.restore(degraded, _within(progress, place, len(restorers)))
         for message in guard(degraded, restored, restorer.usual_change, keep=guarded):
             warnings.warn(message, PhotoWarning, stacklevel=2)
         restorer.finish(degraded, restored, mask)
@@ -51,6 +60,11 @@ def restore_photo(photo: Photo, *restorers: Restorer, guarded: bool = True, mask
     return photo
 
 
+def _within(progress: Callable[[float], None], place: int, count: int) -> Callable[[float], None]:
+    """The progress of one restorer as a part of that of all."""
+    return lambda part: progress((place + part) / count)
+
+
 def restore_file(source: str | Path, target: str | Path, *restorers: Restorer, **options: Any) -> None:
     """Restore one image file into another.
 
@@ -58,7 +72,7 @@ def restore_file(source: str | Path, target: str | Path, *restorers: Restorer, *
         source: the photo.
         target: the file to write.
         restorers: applied from left to right.
-        options: `guarded` and `mask` of `restore_photo`.
+        options: `guarded`, `mask` and `progress` of `restore_photo`.
 
     Raises:
         UserError: if the source cannot be read, the target cannot be written, or the mask does not fit.
@@ -66,8 +80,12 @@ def restore_file(source: str | Path, target: str | Path, *restorers: Restorer, *
     write_photo(target, restore_photo(read_photo(source), *restorers, **options))
 
 
-def read_mask(path: str | Path) -> Tensor:
+def read_mask(path: str | Path | MemoryFile, formats: tuple[str, ...] | None = None) -> Tensor:
     """Read a mask from an image file: painted pixels are white, the others black.
+
+    Args:
+        path: the file.
+        formats: the only formats to try, in Pillow's names; None for all that Pillow reads.
 
     Returns:
         1 x 1 x H x W, bool: whether a pixel is lighter than medium gray.
@@ -75,4 +93,4 @@ def read_mask(path: str | Path) -> Tensor:
     Raises:
         UserError: if the file cannot be read.
     """
-    return read(path).mean(1, keepdim=True) > 0.5
+    return to_tensor(decode(path, formats)).mean(1, keepdim=True) > 0.5

@@ -3,6 +3,8 @@
 import dataclasses
 import functools
 import itertools
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -117,12 +119,17 @@ class Restorer:
         return restored
 
     @torch.no_grad()
-    def restore(self, degraded: Tensor) -> Tensor:
-        """What the network makes of a batch, tile by tile, before it is finished; as `__call__` else."""
+    def restore(self, degraded: Tensor, progress: Callable[[float], None] = lambda part: None) -> Tensor:
+        """What the network makes of a batch, tile by tile, before it is finished; as `__call__` else.
+
+        Args:
+            degraded: as `__call__` takes it.
+            progress: called at the start and after each tile with the part of the work that is done, from 0 to 1.
+        """
         tiling = self._tiling(degraded)
         while True:
             try:
-                return self._restore(degraded, tiling)
+                return self._restore(degraded, tiling, progress)
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
@@ -146,10 +153,27 @@ class Restorer:
     def _bytes_per_pixel(self) -> float:
         return bytes_per_pixel(self._module, self._fabric.device, self._multiple)
 
-    def _restore(self, images: Tensor, tiling: Tiling) -> Tensor:
+    def _restore(self, images: Tensor, tiling: Tiling, progress: Callable[[float], None]) -> Tensor:
+        total, done = self._pixels(images.shape[-2], images.shape[-1], tiling), 0
+
+        def apply(tile: Tensor) -> Tensor:
+            nonlocal done
+            restored = self._apply(tile)
+            done += tile.shape[-2] * tile.shape[-1]
+            progress(done / total)
+            return restored
+
+        progress(0.0)
         if self._over_scales:
-            return restore_over_scales(self._apply, images, self._over_scales, tiling)
-        return in_tiles(lambda tile, _: self._apply(tile), images, tiling)
+            return restore_over_scales(apply, images, self._over_scales, tiling)
+        return in_tiles(lambda tile, _: apply(tile), images, tiling)
+
+    def _pixels(self, height: int, width: int, tiling: Tiling) -> int:
+        """Pixels of all tiles of an image, over all scales."""
+        pixels = math.prod(sum(end - start for start, end in tiling.spans(side)) for side in (height, width))
+        if not self._over_scales or max(height, width) <= self._over_scales:
+            return pixels
+        return pixels + self._pixels(max(1, round(height / 2)), max(1, round(width / 2)), tiling)
 
     def _apply(self, tile: Tensor) -> Tensor:
         """The network on a tile N x C x h x w; C is 1 or 3."""

@@ -102,6 +102,13 @@ def test_a_model_that_changes_more_than_its_test_images_were_damaged_is_told(mod
         restore_photo(Photo.of(photo), restorer)
 
 
+def test_the_progress_of_several_restorers_is_that_of_all(photo: torch.Tensor) -> None:
+    told: list[float] = []
+    restorers = [Restorer(tiny().generator()) for _ in range(2)]
+    restore_photo(Photo.of(photo), *restorers, progress=told.append)
+    assert told == [0, 0.5, 0.5, 1]
+
+
 def test_a_mask_needs_the_size_of_the_photo_and_of_the_result(photo: torch.Tensor) -> None:
     mask = torch.ones(1, 1, 48, 64, dtype=torch.bool)
     recipe = tiny("srgan")

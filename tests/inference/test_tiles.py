@@ -136,6 +136,25 @@ def test_any_size_is_restored_in_small_memory(name: str, size: tuple[int, int], 
     assert (restored - whole).abs().max() < 1e-5, "the untrained network gives its initial estimate"
 
 
+@pytest.mark.parametrize("name", ["srgan", "pix2pix"])
+def test_progress_is_told_after_each_tile_and_can_stop(name: str, monkeypatch) -> None:
+    monkeypatch.setattr(memory, "CPU_BYTES", 1)
+    monkeypatch.setattr(restorer, "_SMALL", 0)
+    recipe = tiny(name)
+    restore = Restorer(recipe.generator(), Compute(device="cpu"), recipe)
+    restore._over_scales = 64 if name == "pix2pix" else 0
+    told: list[float] = []
+    restore.restore(torch.rand(1, 3, 40, 700), told.append)
+    assert told[0] == 0 and told[-1] == 1 and len(told) > 4 and told == sorted(set(told))
+
+    def stop(part: float) -> None:
+        if part > 0.3:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        restore.restore(torch.rand(1, 3, 40, 700), stop)
+
+
 def test_out_of_memory_halves_the_tiles(monkeypatch) -> None:
     monkeypatch.setattr(restorer, "_SMALL", 0)
     monkeypatch.setattr(memory, "_HELD", 1e-9)  # the estimate is far too low
