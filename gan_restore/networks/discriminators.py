@@ -158,4 +158,7 @@ class LocalDiscriminator(nn.Module):
     def forward(self, degraded: Tensor, image: Tensor) -> Tensor:
         """Two batches N x 3 x H x W in [0, 1] -> logits N x 1 x H/2 x W/2, rounded down; `degraded` is ignored."""
         height, width = image.shape[-2] // 2 * 2, image.shape[-1] // 2 * 2
-        return self.layers(2 * image[..., :height, :width] - 1)
+        # In 32 bits: bfloat16 rounds bright and dark pixels to half a gray level, and faint texture is lost.
+        with torch.autocast(image.device.type, enabled=False):
+            features = self.layers[0](2 * image[..., :height, :width].float() - 1)
+        return self.layers[1:](features)

@@ -12,22 +12,22 @@ import torch.distributed as dist
 
 
 @contextmanager
-def stop_on_signal(fabric: lightning_fabric.Fabric) -> Iterator[Callable[[bool], tuple[bool, bool]]]:
+def stop_on_signal(fabric: lightning_fabric.Fabric) -> Iterator[Callable[[bool, bool], tuple[bool, bool]]]:
     """Handle Ctrl-C (SIGINT) and SIGTERM inside the block, which must run in the main thread to have an effect.
 
     Yields:
-        A function that every process calls once a step, with whether the state should be saved. It returns whether
-        any process got a signal, and whether any wants to save: the same answers everywhere, so all processes stop
-        and save after the same step. A second signal interrupts at once.
+        A function that every process calls once a step, with whether it wants to stop and whether to save. It
+        returns whether any process got a signal or wants to stop, and whether any wants to save: the same answers
+        everywhere, so all processes stop and save after the same step. A second signal interrupts at once.
     """
     requested = threading.Event()
     # On the CPU, so that asking does not wait for a GPU to finish its step.
     group: Any = dist.new_group(backend="gloo") if fabric.world_size > 1 else None
 
-    def agreed(save: bool) -> tuple[bool, bool]:
+    def agreed(stop: bool, save: bool) -> tuple[bool, bool]:
         if group is None:
-            return requested.is_set(), save
-        flags = torch.tensor([requested.is_set(), save], dtype=torch.int32)
+            return stop or requested.is_set(), save
+        flags = torch.tensor([stop or requested.is_set(), save], dtype=torch.int32)
         dist.all_reduce(flags, dist.ReduceOp.MAX, group=group)
         return bool(flags[0]), bool(flags[1])
 

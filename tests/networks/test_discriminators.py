@@ -132,3 +132,12 @@ def test_the_gradient_of_the_local_discriminator_has_no_grid() -> None:
         at = image.grad.square().mean((0, 1)).reshape(16, 4, 16, 4).mean((0, 2))  # by the place within 4 x 4
         power[name] = (at.max() / at.min()).item()
     assert power["local"] < 1.5 and power["strided"] > 5
+
+
+def test_the_local_discriminator_sees_the_image_in_32_bits() -> None:
+    network, kinds = LocalDiscriminator(4), []
+    for layer in (network.layers[0], network.layers[-1]):
+        layer.register_forward_hook(lambda _layer, inputs, output: kinds.append((inputs[0].dtype, output.dtype)))
+    with torch.autocast("cpu", torch.bfloat16):
+        network(torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16))
+    assert kinds == [(torch.float32, torch.float32), (torch.bfloat16, torch.bfloat16)]

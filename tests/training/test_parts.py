@@ -12,7 +12,7 @@ from gan_restore.inference import models
 from gan_restore.inference.checkpoints import load_facts, load_generator, load_state
 from gan_restore.inference.devices import Compute
 from gan_restore.recipes.base import Recipe
-from gan_restore.training import Trainer, loop
+from gan_restore.training import Trainer
 from gan_restore.training.parts import Parts
 
 PIXEL_LOSS = {"epochs": 1, "pretrain_epochs": 0, "adversarial_weight": 0.0}
@@ -57,7 +57,7 @@ def test_a_resumed_run_needs_no_start_any_more(start: Path, tmp_path: Path, monk
     file.write_bytes((start / "best.safetensors").read_bytes())
     whole = training.train(second(file), tmp_path / "whole")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(loop.Trainer, "_log", interrupt_after(4))
+        patch.setattr(Trainer, "_log", interrupt_after(4))
         training.train(second(file), tmp_path / "run")
     file.unlink()
     run = training.train(second(file), tmp_path / "run", resume=True)
@@ -91,7 +91,7 @@ def test_the_local_discriminator_is_resumed_with_its_estimates(start: Path, tmp_
     compute = Compute(device="cpu", precision=precision)
     whole = training.train(local, tmp_path / "whole", compute)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(loop.Trainer, "_log", interrupt_after(2))
+        patch.setattr(Trainer, "_log", interrupt_after(2))
         training.train(local, tmp_path / "run", compute)
     run = training.train(local, tmp_path / "run", compute, resume=True)
     assert same_weights(run / "best.safetensors", whole / "best.safetensors")

@@ -1,7 +1,6 @@
-"""Widgets of the notebooks: two images under a wipe, a picture that follows sliders or the pointer.
+"""Two images under a wipe, and a picture that follows sliders or the pointer.
 
-Each function returns an object that shows itself as the last value of a cell. A browser with a running kernel shows
-the widget. Each widget also brings a static picture (image/png in the same output) for pages without a kernel.
+Each function returns an object that shows itself as the last value of a cell.
 """
 
 import base64
@@ -45,7 +44,7 @@ class BeforeAfter:
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         width, factor = self.pictures[0].width, _enlargement(self.pictures[0])
-        sources = [f"data:image/png;base64,{_encoded(picture)}" for picture in self.pictures]
+        sources = [f"data:image/png;base64,{encoded(picture)}" for picture in self.pictures]
         labels = [html.escape(label) for label in self.labels]
         shown = [(label, _enlarged(picture)) for label, picture in zip(self.labels, self.pictures, strict=True)]
         return {
@@ -53,7 +52,7 @@ class BeforeAfter:
             "text/html": _WIPE.format(
                 *sources, *labels, width=factor * width, rendering="pixelated" if factor > 1 else "auto"
             ),
-            "image/png": _encoded(_grid(shown)),
+            "image/png": encoded(grid(shown)),
         }
 
 
@@ -121,7 +120,7 @@ class Live(ipywidgets.Box):
 
     def _redraw(self) -> None:
         values = {name: control.value for name, control in self.controls.items()}
-        self.picture.value = _file(_shown(self.draw(**values)))
+        self.picture.value = png(rendered(self.draw(**values)))
 
     def _on_move(self, _: object) -> None:
         self.messages.outputs = ()
@@ -129,7 +128,7 @@ class Live(ipywidgets.Box):
             self._redraw()
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        return super()._repr_mimebundle_(**options) | {"image/png": _encoded(self.static())}
+        return super()._repr_mimebundle_(**options) | {"image/png": encoded(self.static())}
 
 
 def interactive(draw: Callable[..., Drawn], static: Sequence[Mapping[str, Any]] = (), **controls: Any) -> Live:
@@ -161,7 +160,7 @@ def interactive(draw: Callable[..., Drawn], static: Sequence[Mapping[str, Any]] 
 
     def picture() -> Image.Image:
         shown = [start | dict(values) for values in static] or [start]
-        return _grid([(_caption(values), _shown(draw(**values))) for values in shown])
+        return grid([(_caption(values), rendered(draw(**values))) for values in shown])
 
     return Live(draw, made, picture, "column")
 
@@ -260,7 +259,7 @@ def point_at(image: Tensor, draw: Callable[[int, int], Drawn], start: tuple[int,
         raise ValueError(f"start {start} is outside of the image of {whole.height} x {whole.width} pixels")
     factor = _enlargement(whole)
     pointer = _Pointer(
-        source=f"data:image/png;base64,{_encoded(whole)}",
+        source=f"data:image/png;base64,{encoded(whole)}",
         size=(whole.height, whole.width),
         width=factor * whole.width,
         value=(row, column),
@@ -270,7 +269,7 @@ def point_at(image: Tensor, draw: Callable[[int, int], Drawn], start: tuple[int,
         marked = _enlarged(whole)
         x, y = factor * (column + 0.5), factor * (row + 0.5)
         ImageDraw.Draw(marked).rectangle((x - 5, y - 5, x + 5, y + 5), outline="yellow", width=2)
-        return _grid([(f"row {row}, column {column}", marked), ("", _shown(draw(row, column)))])
+        return grid([(f"row {row}, column {column}", marked), ("", rendered(draw(row, column)))])
 
     return Live(lambda point: draw(*point), {"point": pointer}, picture, "row wrap")
 
@@ -283,7 +282,7 @@ def _to_picture(image: Tensor) -> Image.Image:
     return Image.fromarray(to_bytes(batch.detach().float())[0].permute(1, 2, 0).cpu().contiguous().numpy())
 
 
-def _shown(drawn: Any) -> Image.Image:
+def rendered(drawn: Any) -> Image.Image:
     """What `draw` returned as a picture to show; small images are enlarged."""
     if isinstance(drawn, Tensor):
         return _enlarged(_to_picture(drawn))
@@ -304,12 +303,14 @@ def _enlarged(picture: Image.Image) -> Image.Image:
     return picture.resize((factor * picture.width, factor * picture.height), Image.Resampling.NEAREST)
 
 
-def _grid(pictures: Sequence[tuple[str, Image.Image]], gap: int = 8, line: int = 22) -> Image.Image:
-    """Pictures with captions in rows, on white."""
+def grid(
+    pictures: Sequence[tuple[str, Image.Image]], columns: int = 0, gap: int = 8, line: int = 22
+) -> Image.Image:
+    """Pictures with captions in rows, on white; by default as many in a row as fit."""
     font = ImageFont.load_default(15)
     width = max(max(picture.width, int(font.getlength(caption))) for caption, picture in pictures) + gap
     height = max(picture.height for _, picture in pictures) + gap + line
-    columns = min(len(pictures), max(1, _GRID_WIDTH // width))
+    columns = columns or min(len(pictures), max(1, _GRID_WIDTH // width))
     sheet = Image.new("RGB", (columns * width, -(-len(pictures) // columns) * height), "white")
     for number, (caption, picture) in enumerate(pictures):
         left, top = number % columns * width, number // columns * height
@@ -318,11 +319,13 @@ def _grid(pictures: Sequence[tuple[str, Image.Image]], gap: int = 8, line: int =
     return sheet
 
 
-def _file(picture: Image.Image) -> bytes:
+def png(picture: Image.Image) -> bytes:
+    """A picture as a PNG file."""
     file = io.BytesIO()
     picture.save(file, "PNG")
     return file.getvalue()
 
 
-def _encoded(picture: Image.Image) -> str:
-    return base64.b64encode(_file(picture)).decode()
+def encoded(picture: Image.Image) -> str:
+    """A picture as a PNG file in base64, as it stands in a notebook."""
+    return base64.b64encode(png(picture)).decode()
