@@ -1,6 +1,8 @@
 """Helpers that the tests share: odd sizes, image files, tiny recipes and data sets, comparison of weights."""
 
 import io
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -205,6 +207,14 @@ def described(orientation: int = 6) -> bytes:
     exif[ExifTags.IFD.Exif] |= {ExifTags.Base.ExifImageWidth: 32, ExifTags.Base.MakerNote: b"private"}
     exif[ExifTags.IFD.GPSInfo] = {ExifTags.GPS.GPSLatitudeRef: "N"}
     return exif.tobytes()
+
+
+def eventually(is_true: Callable[[], object]) -> None:
+    """Wait until something is true, at most a minute."""
+    end = time.monotonic() + 60
+    while not is_true():
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.05)
 
 
 def form(photo: bytes, **fields: str) -> tuple[bytes, str]:

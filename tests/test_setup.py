@@ -52,7 +52,16 @@ def test_the_lock_holds_names_versions_and_hashes_only() -> None:
 
 def test_the_library_needs_no_jupyter() -> None:
     names = {Requirement(text).name for text in PROJECT["dependencies"]}
-    assert not names & {"jupyterlab", "papermill", "nbconvert", "ipywidgets", "anywidget", "flask", "kaggle"}
+    assert not names & {
+        "jupyterlab",
+        "papermill",
+        "nbconvert",
+        "ipywidgets",
+        "anywidget",
+        "flask",
+        "waitress",
+        "kaggle",
+    }
     program = (
         "import sys, gan_restore.cli; print(sorted({'papermill', 'jupyterlab', 'nbconvert'} & set(sys.modules)))"
     )

@@ -157,6 +157,7 @@ def test_every_option_in_a_text_exists() -> None:
         "evaluate",
         "models",
         "restore",
+        "serve",
         "export",
         "course",
         "site",

@@ -10,12 +10,12 @@ import pytest
 import torch
 from flask import Flask
 from PIL import Image
-from support import described, encoded
+from support import described, encoded, eventually
 
 from gan_restore.files import MemoryFile
 from gan_restore.inference import Compute, PhotoWarning, load_restorer, models, read_mask, restore_photo
 from gan_restore.photos import read_photo
-from gan_restore.serve import Server
+from gan_restore.serve import Result, Server
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
@@ -156,6 +156,42 @@ def test_a_photo_is_restored_compared_painted_and_downloaded(page) -> None:
     assert pixels(download(page, "#download")[0]).shape[-2:] == (48, 64)
     page.click("#continue")
     page.get_by_text("Grüße-clean-x2.png: 64 × 48 pixels").wait_for()
+
+
+def test_photos_are_dropped_and_pasted_and_two_fingers_zoom(page) -> None:
+    give = """([kind, name, bytes]) => {
+        const data = new DataTransfer();
+        data.items.add(new File([new Uint8Array(bytes)], name, { type: "image/png" }));
+        const event = kind === "drop" ? new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true })
+                                      : new ClipboardEvent(kind, { clipboardData: data, bubbles: true });
+        document.body.dispatchEvent(event);
+    }"""
+    for kind in ("drop", "paste"):
+        page.evaluate(give, [kind, f"{kind}.png", list(PHOTO)])
+        page.get_by_text(f"{kind}.png: 32 × 24 pixels").wait_for()
+    box = page.locator("#stage").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    touch = page.context.new_cdp_session(page)
+    fitted = int(page.inner_text("#zoom").split()[0])
+    for kind, apart in (("touchStart", 40), ("touchMove", 60), ("touchMove", 80), ("touchEnd", None)):
+        fingers = [] if apart is None else [{"x": x - apart, "y": y}, {"x": x + apart, "y": y}]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+    assert int(page.inner_text("#zoom").split()[0]) == pytest.approx(min(2 * fitted, 3200), rel=0.05)
+
+
+def test_a_job_that_waits_is_shown_and_cancelled(page, app: Flask) -> None:
+    jobs = app.extensions["gan_restore_jobs"]
+    go = threading.Event()
+    jobs.submit(lambda progress: go.wait(60) and Result(b"", "", "image/png"))
+    choose(page, "a.png", PHOTO)
+    page.click("#restore")
+    page.get_by_text("Waiting: 1 photo is restored before this one.").wait_for()
+    page.click("#cancel")
+    page.get_by_text("Cancelled.").wait_for()
+    go.set()
+    restore(page)
+    assert page.inner_text("#status").startswith("Done: a-clean.png")
+    eventually(lambda: not any(job.size for job in list(jobs._jobs.values())))  # the page drops what it fetched
 
 
 def test_formats_that_browsers_cannot_show_bad_files_and_narrow_screens(page) -> None:

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections import Counter
@@ -15,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from flask import Flask
-from support import encoded, form
+from support import encoded, eventually, form
 
 from gan_restore.cli import main
 from gan_restore.files import UserError
@@ -95,13 +94,6 @@ def test_a_client_that_goes_away_cancels_its_job(app: Flask, server: Server) -> 
     connection.close()
     eventually(lambda: len(jobs._unfinished()) == 1)
     go.set()
-
-
-def eventually(is_true) -> None:
-    end = time.monotonic() + 60
-    while not is_true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def test_a_port_that_is_taken_is_named(app: Flask, server: Server) -> None:

@@ -24,9 +24,11 @@ const stem = (name) => name.replace(/\.[^.]*$/, "") || "photo";
 async function attempt(act) {
   $("error").textContent = "";
   try {
-    return await act();
+    await act();
   } catch (error) {
-    if (error.name !== "AbortError") $("error").textContent = error.message;
+    if (error.name === "AbortError") return;
+    $("error").textContent = error.message;
+    $("error").scrollIntoView({ block: "nearest" });
   }
 }
 
@@ -104,13 +106,16 @@ async function restore() {
   if (!mask.empty) data.append("mask", await mask.file(), "mask.png");
   paint(false);
   running = new AbortController();
+  const number = taken;
   forget();
+  stage.alone();
   busy(true);
   $("status").textContent = "Sending the photo …";
   try {
     const { job, blob } = await server.restore(data, tell, running.signal);
     const file = new File([blob], job.name, { type: blob.type });
     const { url, width, height } = await shown(file);
+    if (number !== taken) return URL.revokeObjectURL(url);  // another photo was chosen meanwhile
     result = { file };
     stage.compare(url, width, height);
     Object.assign($("download"), { href: URL.createObjectURL(file), download: job.name });

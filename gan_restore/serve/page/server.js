@@ -14,7 +14,7 @@ async function ask(path, options = {}) {
   try {
     message = JSON.parse(text).error ?? message;
   } catch { /* not from the application: the status says enough */ }
-  throw new Error(message[0].toUpperCase() + message.slice(1));
+  throw new Error(message);
 }
 
 export const models = async () => (await ask("api/models")).json();

@@ -48,9 +48,17 @@ export class Stage {
   /** Show the restored photo beside it. */
   compare(url, width, height) {
     $("after").src = url;
-    const factor = width / this.size.width;
-    this.size = { width, height };
-    this.comparing = true;
+    this.#resize({ width, height }, true);
+  }
+
+  /** Show the photo without the restored one, at the same place. */
+  alone() {
+    this.#resize(this.photo, false);
+  }
+
+  #resize(size, comparing) {
+    const factor = size.width / this.size.width;
+    Object.assign(this, { size, comparing });
     this.#mode();
     if (this.fitted) this.fit();
     else this.zoom(this.scale / factor, 0, 0);
