@@ -99,10 +99,14 @@ def everywhere(results: Results) -> str:
     found = {name: {images["data"]: images for images in entry["everywhere"]} for name, entry in _models(results)}
     sets = {data: images["n_images"] for by_data in found.values() for data, images in by_data.items()}
     lines = [
-        [f"`{name}`", *(f"{by_data[data]['input']:.2f} → {by_data[data]['model']:.2f}" for data in sets)]
+        [f"`{name}`", *(_change(by_data[data]["input"], by_data[data]["model"]) for data in sets)]
         for name, by_data in found.items()
     ]
     return "\n".join(table(["model", *(f"{count}, {data}" for data, count in sets.items())], lines))
+
+
+def _change(before: float, after: float) -> str:
+    return f"{before:.2f} → {after:.2f}{' (worse)' * (after < before)}"
 
 
 def robustness(results: Results, name: str) -> str:

@@ -76,11 +76,12 @@ def advise(photo: Photo, load: Callable[[str], Restorer] = load_restorer) -> lis
 
 def _enlargement(height: int, width: int, noise: float) -> Advice:
     size = f"{width} x {height} pixels"
-    if 4**2 * height * width > _LARGEST:
-        return Advice("x4", False, f"{size} are enough")
+    model = "x4" if 4**2 * height * width <= _LARGEST else "x2"
+    if 2**2 * height * width > _LARGEST:
+        return Advice(model, False, f"{size} are enough")
     if noise > _NOISY:
-        return Advice("x4", False, f"noise of about {255 * noise:.0f} of 255 would be enlarged, too")
-    return Advice("x4", True, f"{size} are few")
+        return Advice(model, False, f"noise of about {255 * noise:.0f} of 255 would be enlarged, too")
+    return Advice(model, True, f"{size} are few")
 
 
 def _examined(pixels: Tensor) -> tuple[Tensor, float, float]:

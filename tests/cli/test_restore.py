@@ -168,11 +168,11 @@ def test_preserve_is_refused_for_enlargements(models_folder: Path, tmp_path: Pat
 def test_models_are_chosen_by_measurement(tmp_path: Path, capsys) -> None:
     cat = to_tensor(data.chelsea())
     write(tmp_path / "in" / "noisy.png", SaltAndPepper(0.05)(cat, seeded(0))[..., :64, :80])
-    write(tmp_path / "in" / "well.png", torch.nn.functional.interpolate(cat, scale_factor=2, mode="bilinear"))
+    write(tmp_path / "in" / "well.png", torch.nn.functional.interpolate(cat, scale_factor=3, mode="bilinear"))
     arguments = ["restore", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--device", "cpu"]
     assert main([*arguments, "--enhance", "auto"]) == 0
     printed = capsys.readouterr().out
-    assert "noisy.png: salt-pepper: " in printed and "well.png: not x4: 902 x 600 pixels are enough" in printed
+    assert "noisy.png: salt-pepper: " in printed and "well.png: not x2: 1353 x 900 pixels are enough" in printed
     assert "restored 1 photo" in printed and "1 photo needed nothing" in printed
     assert below(tmp_path / "out") == ["noisy.png"]
     assert read(tmp_path / "out" / "noisy.png").shape[2:] == (256, 320), "enlarged, too"
