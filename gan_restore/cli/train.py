@@ -32,6 +32,8 @@ class Options:
     """Minutes between two saves of the training state, besides the one after each epoch."""
     keep_every: int = 0
     """Epochs between two generators that are kept as epoch-0010.safetensors; 0 keeps none."""
+    tensorboard: bool = False
+    """Write the curves and validation images for TensorBoard, too: tensorboard --logdir runs."""
 
 
 def main(args: list[str]) -> None:
@@ -70,6 +72,7 @@ def main(args: list[str]) -> None:
         skip_unreadable=chosen.skip_unreadable,
         save_every=chosen.save_every,
         keep_every=chosen.keep_every,
+        watchers=[training.TensorBoard()] if chosen.tensorboard else [],
     )
     if not dist.is_initialized() or dist.get_rank() == 0:  # only one of several processes reports
         _report(run, f"{name}, {chosen.recipe.scale}")

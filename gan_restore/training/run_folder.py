@@ -8,6 +8,7 @@ previous.ckpt            the state before, for the case that the last one cannot
 best.safetensors         the generator to use, with its recipe
 pretrained.safetensors   the best generator of the first stage, if the recipe has two
 epoch-0010.safetensors   the generator after an epoch, if `train` keeps such
+tensorboard              the same curves with images, if `train --tensorboard` was asked for
 .lock                    locked while a process trains
 """
 
