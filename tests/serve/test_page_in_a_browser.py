@@ -81,6 +81,9 @@ def test_a_photo_is_restored_compared_painted_and_downloaded(page) -> None:
     page.uncheck("[name=guarded]")
     choose(page, "Grüße.png", PHOTO)
     page.locator("#view").wait_for()
+    page.click("#restore")
+    page.get_by_text("Choose at least one model.").wait_for()
+    page.check("[value=clean]")
     restore(page)
     content, name = download(page, "#download")
     assert name == "Grüße-clean.png" and torch.equal(pixels(content), expected())
@@ -184,6 +187,7 @@ def test_a_job_that_waits_is_shown_and_cancelled(page, app: Flask) -> None:
     go = threading.Event()
     jobs.submit(lambda progress: go.wait(60) and Result(b"", "", "image/png"))
     choose(page, "a.png", PHOTO)
+    page.check("[value=clean]")
     page.click("#restore")
     page.get_by_text("Waiting: 1 photo is restored before this one.").wait_for()
     page.click("#cancel")
@@ -204,6 +208,7 @@ def test_formats_that_browsers_cannot_show_bad_files_and_narrow_screens(page) ->
     choose(page, "scan.tif", encoded(".tif"))
     page.get_by_text("scan.tif: 32 × 24 pixels").wait_for()
     assert page.inner_text("#error") == ""
+    page.check("[value=clean]")
     restore(page)
     content, name = download(page, "#download")
     assert name == "scan-clean.tif" and Image.open(io.BytesIO(content)).format == "TIFF"

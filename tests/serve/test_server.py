@@ -108,12 +108,15 @@ def test_the_command_says_its_address_and_ends_at_ctrl_c() -> None:
     command = [sys.executable, "-c", program, "serve", "--port", "0", "--host", "0.0.0.0", "--device", "cpu"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
+        stopped = threading.Timer(120, process.kill)  # if an assertion fails
+        stopped.start()
         assert "Anyone on the network can use this page" in process.stdout.readline()
         address = process.stdout.readline().split()[3].replace("0.0.0.0", "127.0.0.1")
         with urllib.request.urlopen(f"{address}/api/models", timeout=60) as answer:
-            assert json.load(answer)["models"][0]["name"] == "scratches"
+            assert json.load(answer)["models"]
         os.kill(process.pid, signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate()
+        stopped.cancel()
     assert process.returncode == 0 and "Traceback" not in errors
 
 

@@ -82,7 +82,7 @@ function forget() {
 
 /** Say what is chosen. */
 function describe() {
-  $("restore").disabled = !photo || !chosen().length || Boolean(running);
+  $("restore").disabled = !photo || Boolean(running);
   if (!photo) return;
   const factor = chosen().reduce((product, name) => product * factors[name], 1);
   const larger = factor > 1 ? `; the result: ${size({ width: factor * photo.width, height: factor * photo.height })}` : "";
@@ -96,7 +96,8 @@ function chosen() {
 }
 
 async function restore() {
-  if (!photo || running || !chosen().length) return;
+  if (!photo || running) return;
+  if (!chosen().length) throw new Error("Choose at least one model.");
   const data = new FormData(form);
   data.delete("model");
   chosen().forEach((name) => data.append("model", name));
@@ -172,10 +173,9 @@ function save(blob, name) {
 /** One tick box for each model. */
 function list(models) {
   factors = Object.fromEntries(models.map((model) => [model.name, model.factor]));
-  for (const [number, model] of models.entries()) {
+  for (const model of models) {
     const label = Object.assign(document.createElement("label"), { className: "tick" });
     const box = Object.assign(document.createElement("input"), { type: "checkbox", name: "model", value: model.name });
-    box.checked = number === 0;
     const purpose = Object.assign(document.createElement("small"), { textContent: model.purpose });
     const text = document.createElement("span");
     text.append(model.name, purpose);
