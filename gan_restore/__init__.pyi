@@ -45,8 +45,10 @@ from .files import write_json as write_json
 from .images import enlarge_to as enlarge_to
 from .images import read as read
 from .images import to_tensor as to_tensor
+from .images import write as write
 from .inference import Compute as Compute
 from .inference import Restorer as Restorer
+from .inference import advise as advise
 from .inference import load_card as load_card
 from .inference import load_generator as load_generator
 from .inference import load_restorer as load_restorer
@@ -63,6 +65,7 @@ from .networks import biharmonic_fill as biharmonic_fill
 from .networks import impulse_mask as impulse_mask
 from .networks import likely_impulses as likely_impulses
 from .networks import upsampling as upsampling
+from .photos import Photo as Photo
 from .training import discriminator_step as discriminator_step
 from .training import generator_step as generator_step
 from .training import train as train

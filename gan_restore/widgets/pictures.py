@@ -39,21 +39,26 @@ class BeforeAfter:
         if before.shape[-2:] != after.shape[-2:]:
             sizes = " and ".join(f"{image.shape[-2]} x {image.shape[-1]}" for image in (before, after))
             raise ValueError(f"the two images must have the same size, not {sizes} pixels: enlarge the smaller one")
-        self.pictures = [_to_picture(before), _to_picture(after)]
+        self.pictures = [to_picture(before), to_picture(after)]
         self.labels = labels
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+    @property
+    def html(self) -> str:
+        """The widget as HTML, which needs no kernel."""
         width, factor = self.pictures[0].width, _enlargement(self.pictures[0])
         sources = [f"data:image/png;base64,{encoded(picture)}" for picture in self.pictures]
         labels = [html.escape(label) for label in self.labels]
+        rendering = "pixelated" if factor > 1 else "auto"
+        return _WIPE.format(*sources, *labels, width=factor * width, rendering=rendering)
+
+    @property
+    def static(self) -> str:
+        """Both images side by side as a PNG file in base64, for pages without HTML."""
         shown = [(label, _enlarged(picture)) for label, picture in zip(self.labels, self.pictures, strict=True)]
-        return {
-            "text/plain": " / ".join(self.labels),
-            "text/html": _WIPE.format(
-                *sources, *labels, width=factor * width, rendering="pixelated" if factor > 1 else "auto"
-            ),
-            "image/png": encoded(grid(shown)),
-        }
+        return encoded(grid(shown))
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/plain": " / ".join(self.labels), "text/html": self.html, "image/png": self.static}
 
 
 # An invisible range input covers the images: it serves mouse, touch and keyboard without a kernel. JupyterLab keeps
@@ -253,7 +258,7 @@ def point_at(image: Tensor, draw: Callable[[int, int], Drawn], start: tuple[int,
         >>> colour.controls["point"].value
         (4, 6)
     """
-    whole = _to_picture(image)
+    whole = to_picture(image)
     row, column = start or (whole.height // 2, whole.width // 2)
     if not (0 <= row < whole.height and 0 <= column < whole.width):
         raise ValueError(f"start {start} is outside of the image of {whole.height} x {whole.width} pixels")
@@ -274,7 +279,7 @@ def point_at(image: Tensor, draw: Callable[[int, int], Drawn], start: tuple[int,
     return Live(lambda point: draw(*point), {"point": pointer}, picture, "row wrap")
 
 
-def _to_picture(image: Tensor) -> Image.Image:
+def to_picture(image: Tensor) -> Image.Image:
     """3 x H x W or 1 x 3 x H x W in [0, 1] -> a Pillow image of the same size."""
     batch = image[None] if image.ndim == 3 else image
     if batch.ndim != 4 or batch.shape[:2] != (1, 3):
@@ -285,7 +290,7 @@ def _to_picture(image: Tensor) -> Image.Image:
 def rendered(drawn: Any) -> Image.Image:
     """What `draw` returned as a picture to show; small images are enlarged."""
     if isinstance(drawn, Tensor):
-        return _enlarged(_to_picture(drawn))
+        return _enlarged(to_picture(drawn))
     if isinstance(drawn, Figure):
         plt.close(drawn)  # a figure of pyplot would be shown once more below the cell
         file = io.BytesIO()

@@ -15,10 +15,13 @@ from typing import Any
 
 import nbformat
 import pytest
+import torch
 from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 
+from gan_restore.degradations import SaltAndPepper, seeded
 from gan_restore.files import read_csv
+from gan_restore.images import read, write
 from gan_restore.inference.checkpoints import LAST, METRICS, load_state, read_recipe
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
@@ -129,6 +132,29 @@ def test_each_widget_moves(page: Any, tmp_path: Path) -> None:
         eventually(lambda: colour(picture, 0.5) == (0, 0, 255))
         pointer.hover(position={"x": 40, "y": 20})
         eventually(lambda: colour(picture, 0.5) == (255, 0, 0))
+
+
+def test_a_photo_is_chosen_painted_on_restored_and_saved(page: Any, tmp_path: Path) -> None:
+    write(tmp_path / "noisy.png", SaltAndPepper(0.1)(torch.rand(1, 3, 100, 120), seeded(0)))
+    with jupyterlab(
+        tmp_path, ["from gan_restore import widgets\nwidgets.RestoreApp(model='salt-pepper')"]
+    ) as address:
+        run_all_cells(page, address)
+        with page.expect_file_chooser() as chooser:
+            page.get_by_role("button", name="Choose a photo").click()
+        chooser.value.set_files(tmp_path / "noisy.png")
+        box = page.locator("canvas").bounding_box()
+        page.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 3 * box["width"] / 4, box["y"] + box["height"] / 2, steps=4)
+        page.mouse.up()
+        page.get_by_role("button", name="Restore").click()
+        page.locator("input[aria-label='noisy.png / restored']").wait_for()
+        page.locator("button.jupyter-button", has_text="Save").click()
+        page.get_by_text("saved as").wait_for()
+    changed = (read(tmp_path / "restored" / "noisy.png") != read(tmp_path / "noisy.png")).any(1)[0]
+    assert changed[46:54, 35:85].any(), "along the stroke"
+    assert not changed[:30].any() and not changed[70:].any(), "elsewhere the photo stays as it was"
 
 
 def test_a_run_is_steered_stopped_and_resumed(page: Any, tmp_path: Path) -> None:
