@@ -63,20 +63,25 @@ def advise(photo: Photo, load: Callable[[str], Restorer] = load_restorer) -> lis
         Advice on each model that was considered, in the order in which to apply them.
     """
     copy, impulses, noise = _examined(photo.pixels)
-    height, width = photo.pixels.shape[-2:]
-    changed = (load("scratches").restore(copy) - copy).abs().amax(1) > _CHANGED
-    scratched = float(changed.float().mean())
+    names = model_names()
+    scratched = _scratched(load("scratches"), copy) if "scratches" in names else 0.0
     advice = [
         Advice("salt-pepper", impulses > _IMPULSES, f"{impulses:.2%} of the pixels are lone black or white ones"),
         Advice("scratches", scratched > _SCRATCHED, f"{scratched:.1%} of the pixels look scratched"),
-        _enlargement(height, width, noise),
+        _enlargement(photo.pixels, noise, names),
     ]
-    return [choice for choice in advice if choice.model in model_names()]
+    return [choice for choice in advice if choice.model in names]
 
 
-def _enlargement(height: int, width: int, noise: float) -> Advice:
+def _scratched(restorer: Restorer, image: Tensor) -> float:
+    changed = (restorer.restore(image) - image).abs().amax(1) > _CHANGED
+    return float(changed.float().mean())
+
+
+def _enlargement(pixels: Tensor, noise: float, names: list[str]) -> Advice:
+    height, width = pixels.shape[-2:]
     size = f"{width} x {height} pixels"
-    model = "x4" if 4**2 * height * width <= _LARGEST else "x2"
+    model = "x4" if "x4" in names and 4**2 * height * width <= _LARGEST else "x2"
     if 2**2 * height * width > _LARGEST:
         return Advice(model, False, f"{size} are enough")
     if noise > _NOISY:

@@ -146,6 +146,13 @@ def create_app(
         photo, _ = read_image(request, "photo", limits)
         return _send(_wait(jobs, jobs.submit(lambda progress: preview(photo))))
 
+    @app.post("/api/advice")
+    def advise() -> Response:
+        jobs.check()
+        photo, _ = read_image(request, "photo", limits)
+        advice = _wait(jobs, jobs.submit(lambda progress: models.advise(photo)))
+        return Response(advice.content, mimetype=advice.mimetype)
+
     @app.post("/api/jobs")
     def start() -> tuple[Response, int, dict[str, str]]:
         job = jobs.submit(work())

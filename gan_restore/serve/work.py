@@ -1,6 +1,8 @@
 """The work behind the page: photos restored by the models of the package, files and results in memory."""
 
+import dataclasses
 import functools
+import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,6 +61,18 @@ class Models:
                 photo, *restorers, guarded=order.guarded, mask=mask, progress=progress
             )
         return _result(order.name, restored, messages)
+
+    def advise(self, photo: MemoryFile) -> Result:
+        """Choose models for a photo: a JSON file of what `inference.advise` says.
+
+        Raises:
+            UserError: if the photo is damaged.
+        """
+        with _told():
+            read = inference.read_photo(photo, FORMATS)
+        advice = inference.advise(read, lambda name: self._load(name, strength=1.0, preserve=0.0, ensemble=False))
+        content = json.dumps({"advice": [dataclasses.asdict(choice) for choice in advice]})
+        return Result(content.encode(), "advice.json", "application/json")
 
 
 def preview(photo: MemoryFile) -> Result:

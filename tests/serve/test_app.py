@@ -170,7 +170,7 @@ def test_beyond_the_queue_uploads_are_refused_and_health_is_not(app: Flask, post
     ids = [post(PHOTO, to="/api/jobs").json["id"] for _ in range(jobs.waiting)]
     with pytest.raises(Busy):
         jobs.check()
-    for to in ("/api/jobs", "/api/restore", "/api/preview"):
+    for to in ("/api/jobs", "/api/restore", "/api/preview", "/api/advice"):
         answer = post(PHOTO, to=to)
         assert answer.status_code == 503 and answer.headers["Retry-After"] == "5"
         assert "4 wait already" in answer.json["error"]
@@ -190,6 +190,15 @@ def test_a_format_that_browsers_cannot_show_is_shown_as_png(post: Callable) -> N
     answer = post(encoded(".tif"), "scan.tif", to="/api/preview", model=None)
     assert opened(answer.data).format == "PNG"
     assert opened(answer.data).tobytes() == opened(encoded(".tif")).tobytes()
+
+
+def test_models_are_advised_for_a_photo(post: Callable) -> None:
+    (choice,) = post(PHOTO, to="/api/advice", model=None).json["advice"]
+    assert choice["model"] == "x2" and not choice["use"] and "would be enlarged, too" in choice["reason"]
+    smooth = io.BytesIO()
+    Image.linear_gradient("L").resize((80, 60)).save(smooth, "PNG")
+    (choice,) = post(smooth.getvalue(), to="/api/advice", model=None).json["advice"]
+    assert choice == {"model": "x2", "use": True, "reason": "80 x 60 pixels are few"}
 
 
 @pytest.mark.parametrize("path", ["/", "/page/style.css", "/healthz", "/api/models", "/nowhere"])
@@ -218,7 +227,7 @@ def test_other_hosts_and_pages_of_other_sites_are_refused(client: FlaskClient, p
         ({"Sec-Fetch-Site": "cross-site"}, 403),
         ({"Sec-Fetch-Site": "same-site"}, 403),
     ):
-        for path in ("/api/restore", "/api/jobs", "/api/preview"):
+        for path in ("/api/restore", "/api/jobs", "/api/preview", "/api/advice"):
             assert client.post(path, headers=headers).status_code == status, headers
     id = post(PHOTO, to="/api/jobs").json["id"]
     assert client.delete(f"/api/jobs/{id}", headers={"Origin": "http://evil.example"}).status_code == 403

@@ -60,6 +60,17 @@ def restore(page) -> None:
     page.locator("#results").wait_for()
 
 
+def test_models_are_chosen_by_measurement(page) -> None:
+    choose(page, "small.png", encoded(".png"))
+    page.check("[name=model][value=clean]")
+    page.click("#advise")
+    page.locator("#advice li", has_text="not x2: noise of about").wait_for()
+    assert not page.locator("[name=model]:checked").count()
+    choose(page, "other.png", encoded(".png"))
+    page.locator("#about", has_text="other.png").wait_for()
+    assert not page.locator("#advice li").count(), "it was about the photo before"
+
+
 def pixels(data: bytes) -> torch.Tensor:
     return read_photo(MemoryFile("a.png", data)).pixels
 

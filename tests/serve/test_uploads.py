@@ -33,7 +33,7 @@ def animation() -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.parametrize("to", ["/api/restore", "/api/preview"])
+@pytest.mark.parametrize("to", ["/api/restore", "/api/preview", "/api/advice"])
 @pytest.mark.parametrize(
     ("photo", "name", "status", "message"),
     [

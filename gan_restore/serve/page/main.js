@@ -62,6 +62,7 @@ async function take(file) {
   forget();
   URL.revokeObjectURL($("before").src);
   photo = { file, width, height };
+  $("advice").replaceChildren();
   mask.reset(width, height);
   paint(false);
   setBrush();
@@ -82,6 +83,7 @@ function forget() {
 
 /** Say what is chosen. */
 function describe() {
+  $("advise").disabled = !photo || Boolean(running);
   $("restore").disabled = !photo || Boolean(running);
   if (!photo) return;
   const factor = chosen().reduce((product, name) => product * factors[name], 1);
@@ -94,6 +96,20 @@ function chosen() {
   const names = [...form.querySelectorAll("[name=model]:checked")].map((box) => box.value);
   return names.sort((a, b) => (factors[a] > 1) - (factors[b] > 1));
 }
+
+/** Let the server measure the photo, and tick the models that it advises. */
+async function advise() {
+  const number = taken;
+  $("advice").replaceChildren(item("Measuring the photo …"));
+  const advice = await server.advise(photo.file).catch((error) => { $("advice").replaceChildren(); throw error; });
+  if (number !== taken) return;  // another photo was chosen meanwhile
+  const used = new Set(advice.filter(({ use }) => use).map(({ model }) => model));
+  for (const box of form.querySelectorAll("[name=model]")) box.checked = used.has(box.value);
+  $("advice").replaceChildren(...advice.map(({ model, use, reason }) => item(`${use ? "" : "not "}${model}: ${reason}`)));
+  describe();
+}
+
+const item = (text) => Object.assign(document.createElement("li"), { textContent: text });
 
 async function restore() {
   if (!photo || running) return;
@@ -122,7 +138,7 @@ async function restore() {
     Object.assign($("download"), { href: URL.createObjectURL(file), download: job.name });
     $("results").hidden = false;
     $("status").textContent = `Done: ${job.name}, ${size({ width, height })}.`;
-    $("warnings").replaceChildren(...job.warnings.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
+    $("warnings").replaceChildren(...job.warnings.map(item));
     if (matchMedia("(max-width: 820px)").matches) $("view").scrollIntoView();
   } catch (error) {
     $("status").textContent = error.name === "AbortError" ? "Cancelled." : "";
@@ -212,6 +228,7 @@ addEventListener("drop", (event) => {
   choose(event.dataTransfer.files);
 });
 
+$("advise").addEventListener("click", () => attempt(advise));
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   attempt(restore);

@@ -26,6 +26,13 @@ export async function preview(file) {
   return (await ask("api/preview", { method: "POST", body: form })).blob();
 }
 
+/** Which models the photo needs, and why: [{ model, use, reason }]. */
+export async function advise(file) {
+  const form = new FormData();
+  form.append("photo", file);
+  return (await (await ask("api/advice", { method: "POST", body: form })).json()).advice;
+}
+
 /** Restore: `told` is called with each state of the job; `signal` cancels it. Returns the last state and the file. */
 export async function restore(form, told, signal) {
   let job = await (await ask("api/jobs", { method: "POST", body: form, signal })).json();
