@@ -1,25 +1,31 @@
 """How large a tile may be: the memory of a network for each pixel, and the memory that there is."""
 
 import math
+import weakref
+from collections import Counter
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-CPU_BYTES = 640 * 2**20
+CPU_BYTES = 2**30
 """Memory for the network's features on the CPU. With the libraries and a photo, restoration stays under 2.5 GiB."""
 
 _GPU_SHARE = 0.5  # of the free memory, because convolutions take workspace beside their features
 _LARGEST = 2048  # side of a tile from which on larger ones gain no speed
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
-_HELD = 3  # layers whose input and output are held at once: the largest one and skip connections beside it
+_MARGIN = 1.25  # for the workspace of convolutions, which is not a tensor
 
 
 @torch.no_grad()
 def bytes_per_pixel(network: nn.Module, device: torch.device, multiple: int = 1) -> float:
     """Estimate the memory that a network takes for each pixel of its input.
 
-    The network is applied to a small image. The estimate is three times the size of the input and the output of
-    the layer where they are largest.
+    The network is applied to two small images, one twice as wide as the other. The estimate is the difference in
+    memory of all tensors that exist at once, at the most, and a quarter more. What does not grow with the image,
+    such as a copy of the weights in another precision, does not count.
 
     Args:
         network: N x 3 x H x W -> N x 3 x factor H x factor W.
@@ -27,24 +33,43 @@ def bytes_per_pixel(network: nn.Module, device: torch.device, multiple: int = 1)
         multiple: the network enlarges its input to multiples of this many pixels.
 
     Example:
-        >>> bytes_per_pixel(nn.Conv2d(3, 29, 3, padding=1), torch.device("cpu"))  # 3 x 32 channels of 4 bytes
-        384.0
+        >>> bytes_per_pixel(nn.Conv2d(3, 29, 3, padding=1), torch.device("cpu"))  # 1.25 x 32 channels of 4 bytes
+        160.0
     """
-    largest = 0
+    side, most = max(64, multiple), []
+    for width in (side, 2 * side):
+        with _Held() as held:
+            network(torch.zeros(1, 3, side, width, device=device))
+        most.append(held.most)
+    return _MARGIN * (most[1] - most[0]) / side**2
 
-    def measure(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal largest
-        largest = max(largest, sum(values.numel() * values.element_size() for values in (*inputs, output)))
 
-    leaves = [module for module in network.modules() if not list(module.children())]
-    hooks = [leaf.register_forward_hook(measure) for leaf in leaves]
-    side = max(64, multiple)
-    try:
-        network(torch.zeros(1, 3, side, side, device=device))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return _HELD * largest / side**2
+class _Held(TorchDispatchMode):
+    """Inside this context, the memory of the tensors that operations return is counted until they are freed.
+
+    Attributes:
+        most: bytes that existed at once, at the most.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.most = self._bytes = 0
+        self._tensors: Counter[int] = Counter()  # in each block of memory: a view shares that of its tensor
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Carry out an operation and count what it returns."""
+        result = func(*args, **(kwargs or {}))
+        for tensor in (value for value in tree_leaves(result) if isinstance(value, Tensor)):
+            block = tensor.untyped_storage()
+            self._change(block.data_ptr(), block.nbytes(), 1)
+            weakref.finalize(tensor, self._change, block.data_ptr(), block.nbytes(), -1)
+        self.most = max(self.most, self._bytes)
+        return result
+
+    def _change(self, block: int, size: int, by: int) -> None:
+        before = self._tensors[block]
+        self._tensors[block] += by
+        self._bytes += size * ((before + by > 0) - (before > 0))
 
 
 def free_bytes(device: torch.device) -> float:

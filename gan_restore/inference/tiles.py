@@ -1,6 +1,5 @@
 """Images of any size, restored tile by tile."""
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -92,8 +91,8 @@ WHOLE = Tiling(side=2**30)
 def in_tiles(function: Callable[[Tensor, Window], Tensor], images: Tensor, tiling: Tiling) -> Tensor:
     """Apply a function to large images tile by tile.
 
-    The images stay on their device, in their own type. Besides them and the result, only one row of tiles is kept
-    in memory. Images that fit into one tile are passed on as they are.
+    The images stay on their device, in their own type. Besides them and the result, only a tile is kept in memory,
+    and what the next tiles share with those that are done. Images that fit into one tile are passed on as they are.
 
     Args:
         function: takes a tile N x C x h x w, float32 in [0, 1], and its window. It returns N x C x factor h x
@@ -120,22 +119,35 @@ def in_tiles(function: Callable[[Tensor, Window], Tensor], images: Tensor, tilin
     shape = count, channels, factor * height, factor * width
     # Colours of a pixel side by side, as image files have them.
     restored = torch.empty(shape, dtype=images.dtype, device=images.device, memory_format=torch.channels_last)
+    shared = factor * tiling.shared
+    # What the next row of tiles shares with this one is kept in float32; all else has the type of the images.
+    below = torch.empty(count, channels, shared, shape[3], device=images.device)
     many = len(rows) * len(columns)
     with tqdm(total=many, unit="tile", leave=False, disable=many < _MANY) as progress:
-        carried = None
-        for (top, bottom), following in itertools.zip_longest(rows, [start for start, _ in rows[1:]]):
-            band = torch.zeros(count, channels, factor * (bottom - top), shape[3], device=images.device)
-            if carried is not None:
-                band[..., : carried.shape[2], :] = carried
+        for (top, bottom), lower in _with_next(rows):
+            beside = torch.empty(count, channels, factor * (bottom - top), shared, device=images.device)
             down = tiling.fading((top, bottom), height).to(images.device)[:, None]
-            for left, right in columns:
+            for (left, right), following in _with_next(columns):
                 window = slice(top, bottom), slice(left, right)
-                tile = function(to_unit(images[..., window[0], window[1]]), window).to(images.device)
                 across = tiling.fading((left, right), width).to(images.device)
-                band[..., factor * left : factor * right].addcmul_(tile, down * across)
+                tile = function(to_unit(images[..., window[0], window[1]]), window).to(images.device)
+                tile = tile * (down * across)
+                if left > 0:
+                    tile[..., :shared] += beside
+                if right < width:
+                    beside.copy_(tile[..., -shared:])
+                place = slice(factor * left, factor * following)
+                tile = tile[..., : factor * (following - left)]
+                if top > 0:
+                    tile[..., :shared, :] += below[..., place]
+                if bottom < height:
+                    below[..., place] = tile[..., -shared:, :]
+                done = restored[..., factor * top : factor * lower, place]
+                write_unit(tile[..., : factor * (lower - top), :], done)
                 progress.update()
-            done = bottom if following is None else following
-            # What the next row of tiles shares is carried over to it; the rest is complete.
-            carried = band[..., factor * (done - top) :, :].clone()
-            write_unit(band[..., : factor * (done - top), :], restored[..., factor * top : factor * done, :])
     return restored
+
+
+def _with_next(spans: list[tuple[int, int]]) -> list[tuple[tuple[int, int], int]]:
+    """Each tile along a side, and where the next one starts; for the last tile, its own end."""
+    return list(zip(spans, [*(start for start, _ in spans[1:]), spans[-1][1]], strict=True))

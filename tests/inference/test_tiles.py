@@ -1,14 +1,16 @@
 import itertools
+from typing import Any
 
 import pytest
 import torch
+from restoration_memory import border_steps
 from support import ODD, TINY, tiny
 from torch import Tensor, nn
 
 from gan_restore import recipes
 from gan_restore.degradations import SaltAndPepper, seeded
 from gan_restore.files import UserError
-from gan_restore.inference import Compute, Restorer, memory, restorer
+from gan_restore.inference import Compute, Restorer, memory, restorer, tiles
 from gan_restore.inference.tiles import Tiling, in_tiles
 from gan_restore.networks import RestoringNetwork
 
@@ -104,6 +106,41 @@ def test_no_seam_is_seen_where_the_tiles_disagree() -> None:
     assert max(restored.diff(dim=2).abs().max(), restored.diff(dim=3).abs().max()) < 0.4 / 16
 
 
+def test_no_seam_shows_where_the_tiles_of_a_photo_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    """InstanceNorm takes its statistics from the tile. Without fading, the same photo has a seam."""
+    photo = torch.linspace(0.1, 0.7, 500) + 0.2 * torch.rand(1, 3, 400, 500)
+    norm = nn.InstanceNorm2d(3)
+    ratios = []
+    for feather in (tiles._FEATHER, 0):
+        monkeypatch.setattr(tiles, "_FEATHER", feather)
+        tiling = Tiling(160, overlap=8)
+        restored = in_tiles(lambda tile, _: 0.5 + 0.1 * norm(tile), photo, tiling)
+        at_borders, elsewhere = border_steps(restored - photo, tiling)
+        ratios.append(at_borders / elsewhere)
+    assert ratios[0] < 3 and ratios[1] > 10
+
+
+def test_only_what_neighbours_share_is_kept_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The largest float32 tensor besides the tiles: the shared rows, however large the tiles are."""
+    sizes = []
+    empty, zeros = torch.empty, torch.zeros
+
+    def counted(make: Any) -> Any:
+        def made(*args: Any, **options: Any) -> Tensor:
+            tensor = make(*args, **options)
+            sizes.append(tensor.numel() if tensor.dtype == torch.float32 else 0)
+            return tensor
+
+        return made
+
+    monkeypatch.setattr(torch, "empty", counted(empty))
+    monkeypatch.setattr(torch, "zeros", counted(zeros))
+    tiling = Tiling(300, overlap=4)
+    images = torch.full((1, 3, 900, 1200), 100, dtype=torch.uint8)
+    assert (in_tiles(lambda tile, _: tile, images, tiling) == 100).all()
+    assert max(sizes) <= 3 * tiling.shared * 1200
+
+
 def test_tiles_are_aligned_and_only_two_share_a_pixel() -> None:
     for multiple in (1, 8, 32):
         tiling = Tiling(100, 5, multiple)
@@ -157,7 +194,7 @@ def test_progress_is_told_after_each_tile_and_can_stop(name: str, monkeypatch) -
 
 def test_out_of_memory_halves_the_tiles(monkeypatch) -> None:
     monkeypatch.setattr(restorer, "_SMALL", 0)
-    monkeypatch.setattr(memory, "_HELD", 1e-9)  # the estimate is far too low
+    monkeypatch.setattr(memory, "_MARGIN", 1e-9)  # the estimate is far too low
     recipe = tiny("srgan")
     generator, seen = recipe.generator(), []
 
