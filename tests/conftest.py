@@ -1,5 +1,6 @@
 """Fixtures that the tests share: small photos, a small FER2013, a file in VGG19's layout."""
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from torchvision.models import vgg19
 from gan_restore.images import write
 from gan_restore.inference import models
 
+# A job in the background of a shell ignores Ctrl-C, and so would the tests and the processes that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 torch.set_num_threads(1)  # the tests' tensors are so small that threads cost more than they save
 
 
