@@ -2,6 +2,7 @@
 __version__: str
 
 from . import baselines as baselines
+from . import course as course
 from . import data as data
 from . import degradations as degradations
 from . import evaluation as evaluation

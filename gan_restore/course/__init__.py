@@ -13,6 +13,7 @@ from gan_restore import recipes
 from gan_restore.course import plan
 from gan_restore.course.runner import execute, run_steps
 from gan_restore.course.site import PACKAGES, build_site
+from gan_restore.course.sweep import run_notebook as run_notebook
 from gan_restore.files import UserError, read_csv, read_json, write_json
 from gan_restore.inference.devices import Compute, Device
 from gan_restore.inference.environment import device_name, versions

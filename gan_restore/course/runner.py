@@ -114,18 +114,23 @@ async def run_steps(
             seconds[step.name] = round(time.perf_counter() - started, 1)
             print(f"{label}: {seconds[step.name]:.0f} s", flush=True)
 
-    while waiting or running:
-        for step in list(waiting):
-            needed = [other.name for other in needed_by(step, steps)]
-            if failed := [name for name in needed if name in failures]:
-                waiting.remove(step)
-                failures[step.name] = f"not run, because it needs {failed[0]}"
-            elif len(running) < jobs and all(name in seconds for name in needed):
-                waiting.remove(step)
-                number = len(steps) - len(waiting)
-                running.add(asyncio.create_task(one(step, number)))
-        if running:
-            ended, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            for task in ended:
-                task.result()  # raises what was not expected
+    try:
+        while waiting or running:
+            for step in list(waiting):
+                needed = [other.name for other in needed_by(step, steps)]
+                if failed := [name for name in needed if name in failures]:
+                    waiting.remove(step)
+                    failures[step.name] = f"not run, because it needs {failed[0]}"
+                elif len(running) < jobs and all(name in seconds for name in needed):
+                    waiting.remove(step)
+                    number = len(steps) - len(waiting)
+                    running.add(asyncio.create_task(one(step, number)))
+            if running:
+                ended, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                for task in ended:
+                    task.result()  # raises what was not expected
+    finally:  # a caller that is interrupted or stops by an error leaves no notebook running
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
     return seconds, failures

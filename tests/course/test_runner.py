@@ -135,3 +135,25 @@ def test_ctrl_c_stops_every_notebook_and_leaves_no_process(
     assert len(started) == 2 and not any(alive(pid) for pid in started)
     assert "failed" not in capsys.readouterr().out
     assert "begun" in (tmp_path / "a.ipynb").read_text() and not (tmp_path / "c.ipynb").exists()
+
+
+def test_an_interrupted_caller_leaves_no_step_running() -> None:
+    """In a notebook, Ctrl-C cancels the cell that waits for the steps, and not the event loop."""
+    events = []
+
+    async def one(step: Step) -> None:
+        events.append(f"+{step.name}")
+        try:
+            await asyncio.sleep(600)
+        finally:
+            events.append(f"-{step.name}")
+
+    async def cell() -> None:
+        waiting = asyncio.create_task(run_steps([Step("a"), Step("b")], one, jobs=1))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert events == ["+a", "-a"]
+
+    asyncio.run(cell())
