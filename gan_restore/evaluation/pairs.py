@@ -167,10 +167,20 @@ def score(restored: Tensor, clean: Tensor, crop_border: int = 0, channel: Channe
 
 
 @torch.no_grad()
-def measure(restore: Restoration, pairs: Sequence[Pair], recipe: Recipe) -> dict[str, list[float]]:
-    """Restore every pair and score it by the recipe's protocol: metric -> one value an image. Keeps no image."""
-    scores: dict[str, list[float]] = {name: [0.0] * len(pairs) for name in METRICS}
-    for positions, batch in batches(pairs):
+def measure(
+    restore: Restoration, pairs: Sequence[Pair], recipe: Recipe, chosen: Sequence[int] | None = None
+) -> dict[str, list[float]]:
+    """Restore every pair and score it by the recipe's protocol: metric -> one value an image. Keeps no image.
+
+    Args:
+        restore: the method.
+        pairs: the test images.
+        recipe: has the channel and the border that is left out.
+        chosen: the pairs to measure, by their positions; None measures all.
+    """
+    chosen = range(len(pairs)) if chosen is None else chosen
+    scores: dict[str, list[float]] = {name: [0.0] * len(chosen) for name in METRICS}
+    for positions, batch in batches(pairs[index] for index in chosen):
         restored = restore(batch.degraded).to(batch.clean)
         for name, values in score(restored, batch.clean, recipe.crop_border, recipe.channel).items():
             for position, value in zip(positions, values.tolist(), strict=True):

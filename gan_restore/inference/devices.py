@@ -23,12 +23,14 @@ logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNI
 
 @dataclass(frozen=True)
 class Compute:
-    """Device, precision and number of processes, passed on to Lightning Fabric."""
+    """Device, precision and number of processes and machines, passed on to Lightning Fabric."""
 
     device: Device = "auto"
     """auto uses a GPU if there is one."""
     devices: int = 1
-    """Number of devices; each has a process of its own, which computes its share of every batch."""
+    """Number of devices of each machine; each has a process of its own, which computes its share of every batch."""
+    num_nodes: int = 1
+    """Number of machines; docs/training.md has the commands to start a run on several."""
     precision: Literal["auto"] | Precision = "auto"
     """auto trains in bfloat16 where the device has it in hardware (recent GPUs, CPUs with AVX512-BF16 or AMX), and
     in 32 bits elsewhere. To restore and to measure, auto uses bfloat16 on such GPUs only."""
@@ -43,15 +45,17 @@ class Compute:
         Raises:
             UserError: if this machine has no such device, or a number is out of range.
         """
-        if self.devices < 1 or self.workers < 0:
+        if self.devices < 1 or self.num_nodes < 1 or self.workers < 0:
             raise UserError(
-                f"devices must be at least 1 and workers at least 0, not {self.devices} and {self.workers}"
+                "devices and num_nodes must be at least 1 and workers at least 0, "
+                f"not {self.devices}, {self.num_nodes} and {self.workers}"
             )
-        several = DDPStrategy(**_separate_buffers()) if self.devices > 1 else "auto"
+        several = DDPStrategy(**_separate_buffers()) if self.devices * self.num_nodes > 1 else "auto"
         try:
             fabric = lightning_fabric.Fabric(
                 accelerator=self.device,
                 devices=self.devices,
+                num_nodes=self.num_nodes,
                 precision=self.chosen_precision(),
                 strategy=several if self.strategy == "auto" else self.strategy,
             )
@@ -89,13 +93,13 @@ class Compute:
 
         Returns:
             versions (of Python and packages), commit (of this library, or None), device (its name), devices (their
-            number) and precision.
+            number on all machines) and precision.
         """
         return {
             "versions": versions(),
             "commit": commit(),
             "device": device_name(device),
-            "devices": self.devices,
+            "devices": self.devices * self.num_nodes,
             "precision": self.chosen_precision(),
         }
 

@@ -36,13 +36,14 @@ class Parts:
     def __init__(self, recipe: Recipe, fabric: lightning_fabric.Fabric) -> None:
         self.recipe, self.fabric = recipe, fabric
         torch.manual_seed(recipe.seed)
-        generator = recipe.generator().to(memory_format=torch.channels_last)
+        generator = with_shared_statistics(recipe.generator(), fabric).to(memory_format=torch.channels_last)
         self.generator, self.g_optimizer = fabric.setup(generator, self._adam(generator))
         self.discriminator: nn.Module | None = None
         self.d_optimizer: torch.optim.Optimizer | None = None
         self.perceptual: nn.Module | None = None
         if recipe.adversarial_weight:
-            discriminator = recipe.discriminator().to(memory_format=torch.channels_last)
+            discriminator = with_shared_statistics(recipe.discriminator(), fabric)
+            discriminator = discriminator.to(memory_format=torch.channels_last)
             self.discriminator, self.d_optimizer = fabric.setup(discriminator, self._adam(discriminator))
         if recipe.perceptual_weight:
             vgg19 = recipe.perceptual_network == "vgg19"
@@ -112,6 +113,16 @@ class Parts:
     def _trained(self) -> dict[str, Any]:
         names = ("generator", "discriminator", "g_optimizer", "d_optimizer", "ema", "_scaler")
         return {name.strip("_"): part for name in names if (part := getattr(self, name)) is not None}
+
+
+def with_shared_statistics(network: nn.Module, fabric: lightning_fabric.Fabric) -> nn.Module:
+    """Let BatchNorm use the images of all processes, where several run on GPUs; PyTorch has this for CUDA only.
+
+    Elsewhere each process normalises by its own images. The names of the weights stay the same.
+    """
+    if fabric.world_size > 1 and fabric.device.type == "cuda":
+        return nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    return network
 
 
 def _differences(theirs: Recipe, ours: Recipe) -> str:

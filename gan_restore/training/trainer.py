@@ -198,8 +198,7 @@ class Trainer:
     def _validate_and_keep(self) -> dict[str, float]:
         """Validate the generator that would be used; save it if it is the best, or the latest of the last stage."""
         generator = self.parts.kept
-        # The statistics of BatchNorm differ between processes; those of the first process are saved, so they count.
-        scores = self.fabric.broadcast(self.validation.scores(generator))
+        scores = self.validation.scores(generator, self.fabric)
         if not math.isfinite(scores["val_psnr"]):
             raise diverged(self.out, f"the validation scores after step {self.step} are not finite")
         second_stage = self.recipe.two_stages and self.step > self.first_stage

@@ -1,6 +1,9 @@
+import lightning_fabric
 import pytest
 import torch
+from lightning_fabric.strategies import DDPStrategy
 
+from gan_restore.files import UserError
 from gan_restore.inference.devices import Compute
 
 BF16 = {"avx512_f": True, "avx512_bf16": True}
@@ -54,3 +57,29 @@ def test_a_precision_that_was_asked_for_is_kept(machine) -> None:
     for precision in ("32-true", "bf16-mixed", "16-mixed"):
         compute = Compute(device="cpu", workers=2, precision=precision)
         assert compute.for_training() == compute
+
+
+@pytest.mark.parametrize(("devices", "num_nodes"), [(1, 1), (4, 1), (1, 2), (4, 2)])
+def test_fabric_is_told_of_devices_and_machines(
+    monkeypatch: pytest.MonkeyPatch, devices: int, num_nodes: int
+) -> None:
+    told = {}
+
+    class Told:
+        def __init__(self, **options: object) -> None:
+            told.update(options)
+
+        def launch(self) -> None:
+            told["launched"] = True
+
+    monkeypatch.setattr(lightning_fabric, "Fabric", Told)
+    compute = Compute(device="cpu", devices=devices, num_nodes=num_nodes)
+    compute.fabric()
+    assert (told["devices"], told["num_nodes"], told["launched"]) == (devices, num_nodes, True)
+    assert isinstance(told["strategy"], DDPStrategy) == (devices * num_nodes > 1)
+    assert compute.environment(torch.device("cpu"))["devices"] == devices * num_nodes
+
+
+def test_less_than_one_machine_is_refused() -> None:
+    with pytest.raises(UserError, match=r"num_nodes must be at least 1 .* not 1, 0 and 0"):
+        Compute(device="cpu", num_nodes=0).fabric()

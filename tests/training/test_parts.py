@@ -1,6 +1,7 @@
 import dataclasses
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from gan_restore.inference.checkpoints import load_facts, load_generator, load_s
 from gan_restore.inference.devices import Compute
 from gan_restore.recipes.base import Recipe
 from gan_restore.training import Trainer
-from gan_restore.training.parts import Parts
+from gan_restore.training.parts import Parts, with_shared_statistics
 
 PIXEL_LOSS = {"epochs": 1, "pretrain_epochs": 0, "adversarial_weight": 0.0}
 
@@ -153,3 +154,17 @@ def test_the_gradient_scaler_of_half_precision_is_part_of_the_state() -> None:
     assert fabric.strategy.precision.scaler.get_scale() == 8
     fabric.strategy.precision.scaler = None
     assert "scaler" not in Parts(tiny(), fabric).state_dict()
+
+
+@pytest.mark.parametrize(
+    ("processes", "device", "shared"), [(2, "cuda", True), (1, "cuda", False), (2, "cpu", False), (2, "mps", False)]
+)
+def test_batchnorm_is_shared_by_processes_on_gpus(processes: int, device: str, shared: bool) -> None:
+    recipe = tiny(norm="batch", adversarial_weight=0.1)
+    fabric = SimpleNamespace(world_size=processes, device=torch.device(device))
+    for make in (recipe.generator, recipe.discriminator):
+        network = with_shared_statistics(make(), fabric)
+        kinds = {type(module) for module in network.modules()}
+        assert (torch.nn.SyncBatchNorm in kinds) == shared
+        assert (torch.nn.BatchNorm2d in kinds) != shared
+        assert network.state_dict().keys() == make().state_dict().keys(), "checkpoints stay the same"

@@ -15,7 +15,7 @@ from support import same_weights, tiny
 from gan_restore import training
 from gan_restore.files import read_csv
 from gan_restore.images import write
-from gan_restore.inference.checkpoints import load_state
+from gan_restore.inference.checkpoints import load_facts, load_generator, load_state
 from gan_restore.inference.devices import Compute
 from gan_restore.recipes.base import Recipe
 from gan_restore.recipes.names import RECIPES
@@ -175,6 +175,9 @@ def test_two_processes_compute_what_one_would(tmp_path: Path, monkeypatch: pytes
         torch.testing.assert_close(two["generator"][name], weights, rtol=0, atol=1e-5)
     losses = [[row["g_loss"] for row in run["rows"]] for run in (one, two)]
     assert losses[1] == pytest.approx(losses[0], rel=1e-5), "the mean over both processes"
+    for name in ("val_psnr", "val_ssim"):
+        scores = [run["rows"][-1][name] for run in (one, two)]
+        assert scores[1] == pytest.approx(scores[0], rel=1e-4), "each process validates a part of the images"
 
 
 EVERY_RECIPE = """
@@ -190,7 +193,7 @@ for values in json.loads(sys.argv[2]):
 
 
 def test_two_processes_train_every_recipe_into_one_set_of_files(tmp_path: Path) -> None:
-    every = [tiny(name, epochs=2, ema=0.9, norm="batch", val_images=1) for name in RECIPES]
+    every = [tiny(name, epochs=2, ema=0.9, norm="batch", val_images=2) for name in RECIPES]
     values = json.dumps([recipe.to_dict() for recipe in every])
     program = start(tmp_path / "every.py", EVERY_RECIPE, str(tmp_path / "runs"), values)
     _, err = finish(program)
@@ -203,3 +206,7 @@ def test_two_processes_train_every_recipe_into_one_set_of_files(tmp_path: Path) 
         }  # fmt: skip
         steps = [row["step"] for row in read_csv(run / "metrics.csv")]
         assert steps == sorted(set(steps)) and steps[-1] == load_state(run / "last.ckpt")["step"]
+        # Both processes validated what the first one saved, though their statistics of BatchNorm differ.
+        again = training.Validation(recipe.images("val"), recipe).scores(load_generator(run)[0])
+        facts = load_facts(run / "best.safetensors")
+        assert {name: facts[name] for name in again} == pytest.approx(again, rel=1e-6)

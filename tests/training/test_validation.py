@@ -4,8 +4,10 @@ import torch.nn.functional as F
 from support import tiny
 from torch import Tensor, nn
 
+from gan_restore.files import UserError
 from gan_restore.metrics.fidelity import luma
 from gan_restore.training import Validation
+from gan_restore.training import validation as validation_module
 
 
 class Enlarge(nn.Module):
@@ -56,3 +58,36 @@ def test_a_sample_of_the_images_is_validated_on() -> None:
     assert validation.images == {"split": "val", "n_images": 1, "seed": 3} and whole.images["n_images"] == 2
     assert len(validation.pairs) == 1
     assert validation.pairs[0].name == recipe.images("val").sample(1, 3).names[0]
+
+
+class SecondOfThree:
+    """A Fabric whose other processes have no images."""
+
+    global_rank, world_size = 1, 3
+
+    def all_reduce(self, sums: Tensor, reduce_op: str) -> Tensor:
+        assert reduce_op == "sum"
+        self.reduced = sums
+        return sums
+
+
+def test_a_process_validates_its_share_and_joins_the_others_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe, fabric = tiny(), SecondOfThree()
+    validation = Validation(recipe.images("val"), recipe)
+    network = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3))
+    monkeypatch.setattr(validation_module.dist, "broadcast", lambda buffer, source: buffer.fill_(2 + source))
+    validation.scores(network, fabric)
+    assert network[1].running_var.eq(2).all(), "the statistics of the first process"
+    network.eval()
+    with torch.no_grad():
+        one = validation.pairs[1]
+        expected = -10 * (network(one.degraded) - one.clean).double().square().mean().log10().item()
+    assert fabric.reduced[0].item() == pytest.approx(expected, abs=1e-4)
+
+    def fails(*_: object) -> None:
+        raise UserError("too small")
+
+    monkeypatch.setattr(validation_module, "measure", fails)
+    with pytest.raises(UserError, match="too small"):
+        validation.scores(network, fabric)
+    assert fabric.reduced.isnan().all()
