@@ -61,7 +61,7 @@ def test_train_reports_what_each_checkpoint_holds(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([{"val_psnr": psnr, "val_ssim": 0.5} for psnr in (14.0, 15.0, 20.06, 14.19)])
-    monkeypatch.setattr(Validation, "scores", lambda _self, _generator: next(scores))
+    monkeypatch.setattr(Validation, "scores", lambda *_: next(scores))
     small = [
         "--start-from",
         "None",

@@ -25,7 +25,7 @@ def validated_as(monkeypatch: pytest.MonkeyPatch):
 
     def fake(*psnrs: float) -> None:
         scores = iter([{"val_psnr": psnr, "val_ssim": 0.5} for psnr in psnrs])
-        monkeypatch.setattr(Validation, "scores", lambda _self, _generator: next(scores))
+        monkeypatch.setattr(Validation, "scores", lambda *_: next(scores))
 
     return fake
 
