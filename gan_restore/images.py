@@ -223,8 +223,13 @@ def to_tensor(values: np.ndarray | Tensor) -> Tensor:
 
     Args:
         values: A uint8 array H x W x C, or a uint8 tensor C x H x W or N x C x H x W.
+
+    Raises:
+        ValueError: If an array has another number of axes, as a gray one may.
     """
     if isinstance(values, np.ndarray):
+        if values.ndim != 3:
+            raise ValueError(f"an array of pixels is H x W x 3, not {' x '.join(map(str, values.shape))}")
         values = torch.from_numpy(np.array(values, copy=True)).permute(2, 0, 1)
     values = values if values.ndim == 4 else values[None]
     # Contiguous first: a view of H x W x C bytes divides several times slower.

@@ -171,3 +171,8 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
         with pytest.raises(UserError, match="caf") as error:
             function(path)
         str(error.value).encode()
+
+
+def test_an_array_without_channels_is_refused() -> None:
+    with pytest.raises(ValueError, match="H x W x 3, not 5 x 7"):
+        to_tensor(np.zeros((5, 7), np.uint8))

@@ -92,7 +92,7 @@ def main(args: list[str]) -> None:
         for target, photo in tqdm(todo.items(), unit="photo", disable=len(todo) == 1):
             try:
                 if enhance:
-                    restorers = _advised(photo, load)
+                    restorers = _advised(photo, load, same_size=painted is not None or preserve > 0)
                 if not restorers:
                     well += 1
                     continue
@@ -118,9 +118,11 @@ def _skipped(number: int) -> str:
     return f"; skipped {_photos(number)} restored before (--overwrite restores them again)" if number else ""
 
 
-def _advised(photo: Path, load: Callable[[str], inference.Restorer]) -> list[inference.Restorer]:
+def _advised(photo: Path, load: Callable[[str], inference.Restorer], same_size: bool) -> list[inference.Restorer]:
     """The restorers that a photo needs, which are printed with their reasons."""
-    advice = inference.advise(inference.read_photo(photo), load)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", inference.PhotoWarning)  # they come again when the photo is restored
+        advice = inference.advise(inference.read_photo(photo), load, same_size=same_size)
     for choice in advice:
         tqdm.write(printable(f"{photo}: {choice}"))
     return [load(choice.model) for choice in advice if choice.use]

@@ -17,10 +17,12 @@ from gan_restore.strips import row_strips
 
 # On about 70 undamaged photos of four test sets, at most 0.0001 of the pixels were lone, also with Gaussian noise
 # of 15 / 255 added, and the scratches model changed at most 0.0123 of them. Of photos with drawn wear, it changed
-# more in three of four.
+# more in four of five.
 _IMPULSES = 1e-3  # share of lone black and white pixels from which on they are called noise
 _FAR = 0.2  # from the median around a pixel, for it to be lone
 _SCRATCHED = 0.0125  # share of pixels that the scratches model changes from which on a photo is called scratched
+_SOME_SCRATCHED = 0.0025  # share from which on it cannot be said
+_LEAST = 16  # side in pixels from which on scratches are looked for
 _CHANGED = 16 / 255  # change of a pixel that counts
 _NOISY = 2 / 255  # 19 of 20 undamaged photos were below 1.1 / 255, and all of them below 4 / 255
 _LARGEST = 3.2e6  # pixels of an enlarged photo
@@ -47,7 +49,9 @@ class Advice:
 
 
 @torch.no_grad()
-def advise(photo: Photo, load: Callable[[str], Restorer] = load_restorer) -> list[Advice]:
+def advise(
+    photo: Photo, load: Callable[[str], Restorer] = load_restorer, *, same_size: bool = False
+) -> list[Advice]:
     """Measure which damage a photo has, and choose models for it.
 
     Three measurements decide. Lone black and white pixels are those far from the median around them. Scratches
@@ -58,17 +62,23 @@ def advise(photo: Photo, load: Callable[[str], Restorer] = load_restorer) -> lis
     Args:
         photo: the photo.
         load: name of a model -> restorer; give one that keeps them if there are many photos.
+        same_size: choose only models that keep the size, as a mask and preserved pixels need.
 
     Returns:
         Advice on each model that was considered, in the order in which to apply them.
+
+    Raises:
+        UserError: if `load` cannot load a model.
     """
     copy, impulses, noise = _examined(photo.pixels)
     names = model_names()
-    scratched = _scratched(load("scratches"), copy) if "scratches" in names else 0.0
+    looked = "scratches" in names and min(copy.shape[-2:]) >= _LEAST
+    scratched = _scratched(load("scratches"), copy) if looked else 0.0
+    unsure = "; look at them yourself" if _SOME_SCRATCHED < scratched <= _SCRATCHED else ""
     advice = [
         Advice("salt-pepper", impulses > _IMPULSES, f"{impulses:.2%} of the pixels are lone black or white ones"),
-        Advice("scratches", scratched > _SCRATCHED, f"{scratched:.1%} of the pixels look scratched"),
-        _enlargement(photo.pixels, noise, names),
+        Advice("scratches", scratched > _SCRATCHED, f"{scratched:.2%} of the pixels look scratched{unsure}"),
+        _enlargement(photo.pixels, noise, names, same_size),
     ]
     return [choice for choice in advice if choice.model in names]
 
@@ -78,12 +88,14 @@ def _scratched(restorer: Restorer, image: Tensor) -> float:
     return float(changed.float().mean())
 
 
-def _enlargement(pixels: Tensor, noise: float, names: list[str]) -> Advice:
+def _enlargement(pixels: Tensor, noise: float, names: list[str], same_size: bool) -> Advice:
     height, width = pixels.shape[-2:]
     size = f"{width} x {height} pixels"
     model = "x4" if "x4" in names and 4**2 * height * width <= _LARGEST else "x2"
     if 2**2 * height * width > _LARGEST:
         return Advice(model, False, f"{size} are enough")
+    if same_size:
+        return Advice(model, False, "a mask or preserved pixels need a result of the same size")
     if noise > _NOISY:
         return Advice(model, False, f"noise of about {255 * noise:.0f} of 255 would be enlarged, too")
     return Advice(model, True, f"{size} are few")

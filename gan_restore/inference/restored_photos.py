@@ -44,6 +44,9 @@ def restore_photo(
     Raises:
         UserError: if the mask has another size than the photo, or a restorer enlarges.
     """
+    if mask is not None:  # all at once, before the work begins
+        for restorer in restorers:
+            restorer.check_mask(photo.pixels, mask)
     for place, restorer in enumerate(restorers):
         height, width = photo.pixels.shape[-2:]
         small = restorer.factor**2 * height * width <= _IN_FLOAT

@@ -103,11 +103,8 @@ class Restorer:
         Raises:
             UserError: if a mask is given for an enlargement, or has another size.
         """
-        if mask is not None and self.factor > 1:
-            raise UserError("a mask keeps pixels as they are, and an enlargement has none of them; leave it out")
-        if mask is not None and mask.shape[-2:] != degraded.shape[-2:]:
-            (height, width), (rows, columns) = mask.shape[-2:], degraded.shape[-2:]
-            raise UserError(f"the mask has {width} x {height} pixels, and the photo {columns} x {rows}")
+        if mask is not None:
+            self.check_mask(degraded, mask)
         finish(
             degraded,
             restored,
@@ -117,6 +114,18 @@ class Restorer:
             mask=mask,
         )
         return restored
+
+    def check_mask(self, degraded: Tensor, mask: Tensor) -> None:
+        """Look whether a mask 1 x 1 x H x W fits the photos and this restorer.
+
+        Raises:
+            UserError: if it has another size, or the restorer enlarges.
+        """
+        if self.factor > 1:
+            raise UserError("a mask keeps pixels as they are, and an enlargement has none of them; leave it out")
+        if mask.shape[-2:] != degraded.shape[-2:]:
+            (height, width), (rows, columns) = mask.shape[-2:], degraded.shape[-2:]
+            raise UserError(f"the mask has {width} x {height} pixels, and the photo {columns} x {rows}")
 
     @torch.no_grad()
     def restore(self, degraded: Tensor, progress: Callable[[float], None] = lambda part: None) -> Tensor:

@@ -2,7 +2,8 @@
 
 import html
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +55,15 @@ class RestoreApp(ipywidgets.VBox):
         self.brush: MaskBrush | None = None
         self._compute, self._name = compute, "photo.png"
         self._compared: BeforeAfter | None = None
+        self._links: list[Any] = []
         self.upload = ipywidgets.FileUpload(
             accept="image/*", description="Choose a photo", layout={"min_width": "10em"}
         )
         self.model = ipywidgets.Dropdown(options=names, value=model, description="model")
         self.strength = ipywidgets.FloatSlider(1.0, min=0.0, max=1.0, step=0.1, description="strength")
         self.start = ipywidgets.Button(description="Restore", button_style="primary", disabled=True)
-        self.message, self._wipe, self._progress = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.Output()
+        self.message, self._wipe = ipywidgets.HTML(), ipywidgets.HTML()
+        self._progress = ipywidgets.FloatProgress(max=1.0, description="restoring", layout={"display": "none"})
         self.keep = ipywidgets.Button(description="Save", disabled=True)
         self._radius = ipywidgets.FloatSlider(8.0, min=1.0, max=50.0, description="brush")
         self._erase = ipywidgets.ToggleButton(False, description="Erase")
@@ -84,15 +87,19 @@ class RestoreApp(ipywidgets.VBox):
         Raises:
             UserError: if the file cannot be read.
         """
-        self.photo = photo if isinstance(photo, Photo) else read_photo(photo)
+        with _warnings() as told:
+            self.photo = photo if isinstance(photo, Photo) else read_photo(photo)
         self._name = "photo.png" if isinstance(photo, Photo) else Path(str(photo)).name
-        self.restored, self._compared, self._wipe.value = None, None, ""
+        self._forget()
+        self._say(told)
         self.brush = MaskBrush(self.photo.rgb)
-        for control, name in ((self._radius, "radius"), (self._erase, "erase")):
-            ipywidgets.link((control, "value"), (self.brush, name))
+        for link in self._links:
+            link.unlink()
+        controls = ((self._radius, "radius"), (self._erase, "erase"))
+        self._links = [ipywidgets.link((control, "value"), (self.brush, name)) for control, name in controls]
         self._paper.children = [self.brush]
         self._painting.layout.display = ""
-        self.start.disabled, self.keep.disabled = False, True
+        self.start.disabled = False
 
     def restore(self) -> Photo:
         """Restore the photo by the chosen model, and show it beside the photo.
@@ -103,12 +110,15 @@ class RestoreApp(ipywidgets.VBox):
         if self.photo is None:
             raise UserError("choose a photo first")
         mask = self.brush.mask if self.brush and self.brush.painted else None
-        with self._progress, warnings.catch_warnings(record=True) as told:
-            warnings.simplefilter("always", PhotoWarning)
-            lines, restorers = self._chosen(self.photo)
-            self.restored = restore_photo(self.photo, *restorers, mask=mask)
-        lines += [str(warning.message) for warning in told]
-        self.message.value = "<br>".join(map(html.escape, lines))
+        self._forget()
+        self._progress.layout.display = ""
+        try:
+            with _warnings() as told:
+                lines, restorers = self._chosen(self.photo, same_size=mask is not None)
+                self.restored = restore_photo(self.photo, *restorers, mask=mask, progress=self._show_progress)
+        finally:
+            self._progress.layout.display = "none"
+        self._say(lines + told)
         self._compared = before_after(*_alike(self.photo.rgb, self.restored.rgb), (self._name, "restored"))
         self._wipe.value = self._compared.html
         self.keep.disabled = False
@@ -124,7 +134,18 @@ class RestoreApp(ipywidgets.VBox):
             raise UserError("nothing is restored yet; press Restore first")
         write_photo(path, self.restored)
 
-    def _chosen(self, photo: Photo) -> tuple[list[str], list[Restorer]]:
+    def _forget(self) -> None:
+        """Remove the restored photo and what was said about it."""
+        self.restored, self._compared, self._wipe.value, self.message.value = None, None, "", ""
+        self.keep.disabled = True
+
+    def _say(self, lines: list[str]) -> None:
+        self.message.value = "<br>".join(map(html.escape, lines))
+
+    def _show_progress(self, part: float) -> None:
+        self._progress.value = part
+
+    def _chosen(self, photo: Photo, same_size: bool) -> tuple[list[str], list[Restorer]]:
         """What to say about the chosen models, and their restorers."""
 
         def load(name: str) -> Restorer:
@@ -132,7 +153,7 @@ class RestoreApp(ipywidgets.VBox):
 
         if self.model.value != "auto":
             return [], [load(self.model.value)]
-        advice = advise(photo, load)
+        advice = advise(photo, load, same_size=same_size)
         return [str(choice) for choice in advice], [load(choice.model) for choice in advice if choice.use]
 
     def _open_upload(self, files: tuple[dict[str, Any], ...]) -> None:
@@ -140,9 +161,13 @@ class RestoreApp(ipywidgets.VBox):
             self.load(MemoryFile(file["name"], bytes(file["content"])))
 
     def _on_save(self) -> None:
-        target = Path("restored") / self._name
+        first = target = Path("restored") / self._name
+        number = 1
+        while target.exists():
+            number += 1
+            target = first.with_stem(f"{first.stem}-{number}")
         self.save(target)
-        self.message.value = html.escape(f"saved as {target}")
+        self._say([f"saved as {target}"])
 
     def _told(self, action: Callable[[], object]) -> None:
         """Do what a button asks for, and show an error as a message."""
@@ -150,13 +175,23 @@ class RestoreApp(ipywidgets.VBox):
         try:
             action()
         except UserError as error:
-            self.message.value = html.escape(str(error))
+            self._say([str(error)])
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         bundle = super()._repr_mimebundle_(**options)
         if self._compared is not None:
             bundle["image/png"] = self._compared.static
         return bundle
+
+
+@contextmanager
+def _warnings() -> Iterator[list[str]]:
+    """Collect what the library says about photos in the block."""
+    told: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", PhotoWarning)
+        yield told
+    told += [str(warning.message) for warning in caught if issubclass(warning.category, PhotoWarning)]
 
 
 def _alike(before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:

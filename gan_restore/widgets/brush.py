@@ -7,6 +7,7 @@ from typing import Any
 import anywidget
 import numpy as np
 import torch
+import torch.nn.functional as F
 import traitlets
 from PIL import Image
 from torch import Tensor
@@ -117,7 +118,9 @@ class MaskBrush(anywidget.AnyWidget):
         if mask.shape != (1, 1, self._height, self._width):
             shape = " x ".join(map(str, mask.shape))
             raise ValueError(f"the mask of this photo is 1 x 1 x {self._height} x {self._width}, not {shape}")
-        alpha = Image.fromarray(mask[0, 0].numpy().astype("uint8") * 255).resize(self._picture.size)
+        width, height = self._picture.size
+        shown = F.adaptive_max_pool2d(mask.float(), (height, width))[0, 0]  # thin lines stay
+        alpha = Image.fromarray((255 * shown).byte().cpu().numpy())
         paint = Image.new("RGBA", self._picture.size, _INK)
         paint.putalpha(alpha)
         self.painted = png(paint)

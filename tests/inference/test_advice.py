@@ -7,8 +7,9 @@ from skimage import data
 from torch import Tensor
 
 from gan_restore.degradations import JPEG, GaussianNoise, OldPrint, SaltAndPepper, seeded
-from gan_restore.images import to_tensor
+from gan_restore.images import to_bytes, to_tensor
 from gan_restore.inference import advise, load_restorer
+from gan_restore.inference.advice import _examined
 from gan_restore.photos import Photo
 
 load = functools.cache(load_restorer)
@@ -59,11 +60,27 @@ def test_photos_of_any_size_and_without_any_detail(height: int, width: int) -> N
         assert "salt-pepper" not in chosen(torch.full((1, 3, height, width), value))
 
 
+@pytest.mark.parametrize(("impulses", "noise"), [(0.0, 0.0), (0.0005, 0.012), (0.002, 0.006), (0.2, 0.03)])
+def test_impulses_and_noise_are_measured(impulses: float, noise: float) -> None:
+    ramp = torch.linspace(0.25, 0.75, 600).expand(1, 3, 400, 600)
+    damaged = SaltAndPepper(impulses)(GaussianNoise(noise)(ramp, seeded(0)), seeded(1))
+    _, found, deviation = _examined(to_bytes(damaged))
+    assert found == pytest.approx(impulses, rel=0.25, abs=1e-5)
+    assert impulses == 0.2 or 0.6 * noise <= deviation < 1.1 * noise + 0.002
+    measured = {choice.model: choice.use for choice in advise(Photo(to_bytes(damaged)), load)}
+    assert measured["salt-pepper"] == (impulses > 0.001) and measured["x2"] == (noise < 0.008)
+
+
+def test_a_mask_needs_a_result_of_the_same_size(cat: Tensor) -> None:
+    choice = advise(Photo.of(cat), load, same_size=True)[-1]
+    assert not choice.use and choice.reason == "a mask or preserved pixels need a result of the same size"
+
+
 def test_strips_change_nothing(cat: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     photo = Photo.of(SaltAndPepper(0.01)(F.interpolate(cat, scale_factor=3), seeded(0)))
     whole = advise(photo, load)
     monkeypatch.setattr("gan_restore.strips.STRIP_PIXELS", 2**30)
-    assert [choice.use for choice in advise(photo, load)] == [choice.use for choice in whole]
+    assert advise(photo, load) == whole
 
 
 def test_options_of_the_restorer_do_not_change_what_is_measured(cat: Tensor) -> None:

@@ -64,14 +64,33 @@ def test_buttons_restore_save_and_show_errors(
     assert "old.png" in app._wipe.value and not app.keep.disabled
     app.keep.click()
     assert (tmp_path / "restored" / "old.png").exists() and "saved as" in app.message.value
+    app.keep.click()
+    assert (tmp_path / "restored" / "old-2.png").exists(), "nothing is overwritten"
     assert "image/png" in app._repr_mimebundle_()
+
+
+def test_an_old_result_is_not_shown_after_an_error_and_auto_keeps_the_size_of_a_painted_photo(
+    app: RestoreApp,
+) -> None:
+    save_model("x4", tiny("srgan"))
+    app.load(Photo.of(noisy()))
+    app.restore()
+    app.model.options = ["auto", "x4"]
+    app.model.value = "x4"
+    app.brush.mask = torch.ones(1, 1, 40, 50, dtype=torch.bool)
+    app.start.click()
+    assert "an enlargement has none of them" in app.message.value
+    assert app.restored is None and not app._wipe.value and app.keep.disabled
+    app.model.value = "auto"
+    assert torch.equal(app.restore().pixels, app.photo.pixels)
+    assert "not x4: a mask or preserved pixels need a result of the same size" in app.message.value
 
 
 def test_models_are_chosen_by_measurement_and_said(tmp_path: Path) -> None:
     app = RestoreApp()
     app.load(Photo.of(torch.full((1, 3, 30, 40), 0.5)))
     app.restore()
-    assert "not scratches: 0.0% of the pixels look scratched" in app.message.value
+    assert "not scratches: 0.00% of the pixels look scratched" in app.message.value
 
 
 def test_mistakes_are_named(app: RestoreApp) -> None:

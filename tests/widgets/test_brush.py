@@ -24,6 +24,13 @@ def test_a_mask_is_painted_and_read_again(height: int, width: int, tmp_path: Pat
         brush.mask = torch.zeros(1, 1, 3, 3, dtype=torch.bool)
 
 
+def test_thin_lines_of_a_mask_stay_in_the_smaller_copy() -> None:
+    brush, mask = MaskBrush(torch.rand(1, 3, 1500, 2100)), torch.zeros(1, 1, 1500, 2100, dtype=torch.bool)
+    mask[..., 701, :] = True
+    brush.mask = mask
+    assert (brush.mask & mask).sum() == mask.sum()
+
+
 def test_the_paint_of_the_browser_counts_where_it_covers() -> None:
     brush = MaskBrush(torch.rand(3, 20, 30))
     paint = Image.new("RGBA", (30, 20))

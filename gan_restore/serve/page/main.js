@@ -103,6 +103,10 @@ async function advise() {
   $("advice").replaceChildren(item("Measuring the photo …"));
   const advice = await server.advise(photo.file).catch((error) => { $("advice").replaceChildren(); throw error; });
   if (number !== taken) return;  // another photo was chosen meanwhile
+  const same = !mask.empty || form.elements.preserve.checked;  // these need a result of the same size
+  for (const choice of advice) {
+    if (choice.use && same && factors[choice.model] > 1) Object.assign(choice, { use: false, reason: "painted or kept pixels need a result of the same size" });
+  }
   const used = new Set(advice.filter(({ use }) => use).map(({ model }) => model));
   for (const box of form.querySelectorAll("[name=model]")) box.checked = used.has(box.value);
   $("advice").replaceChildren(...advice.map(({ model, use, reason }) => item(`${use ? "" : "not "}${model}: ${reason}`)));
@@ -121,7 +125,6 @@ async function restore() {
   for (const name of ["guarded", "ensemble"]) data.set(name, form.elements[name].checked);
   data.set("preserve", form.elements.preserve.checked ? 0.02 : 0);
   if (!mask.empty) data.append("mask", await mask.file(), "mask.png");
-  paint(false);
   running = new AbortController();
   const number = taken;
   forget();
@@ -134,6 +137,7 @@ async function restore() {
     const { url, width, height } = await shown(file);
     if (number !== taken) return URL.revokeObjectURL(url);  // another photo was chosen meanwhile
     result = { file };
+    paint(false);
     stage.compare(url, width, height);
     Object.assign($("download"), { href: URL.createObjectURL(file), download: job.name });
     $("results").hidden = false;
