@@ -117,7 +117,7 @@ def overview(results: Results) -> str:
             lines.append(
                 f"| `{name}` | {first['n_images']}, {data} | {first['psnr']:.2f} "
                 f"| {classical['psnr']:.2f} ({classical['method']}) | {', '.join(networks)} "
-                f"| {_training_minutes(results, name):.0f} min |"
+                f"| {_minutes(_training_minutes(results, name))} |"
             )
     every_row = [row for rows in results["recipes"].values() for row in rows]
     return "\n".join([*lines, "", *_notes(every_row), _made_by(results)])
@@ -172,6 +172,10 @@ def _training_minutes(results: Results, name: str) -> float:
     if "training" in results:
         return results["training"][name]["minutes"]
     return results["training_seconds"][name] / 60
+
+
+def _minutes(minutes: float) -> str:
+    return f"{minutes:.0f} min" if minutes >= 0.5 else f"{60 * minutes:.0f} s"
 
 
 def _made_by(results: Results) -> str:

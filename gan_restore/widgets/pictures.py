@@ -314,13 +314,15 @@ def grid(
     """Pictures with captions in rows, on white; by default as many in a row as fit."""
     font = ImageFont.load_default(15)
     width = max(max(picture.width, int(font.getlength(caption))) for caption, picture in pictures) + gap
-    height = max(picture.height for _, picture in pictures) + gap + line
-    columns = columns or min(len(pictures), max(1, _GRID_WIDTH // width))
-    sheet = Image.new("RGB", (columns * width, -(-len(pictures) // columns) * height), "white")
-    for number, (caption, picture) in enumerate(pictures):
-        left, top = number % columns * width, number // columns * height
-        ImageDraw.Draw(sheet).text((left, top + 2), caption, "black", font)
-        sheet.paste(picture, (left, top + line))
+    columns = min(len(pictures), max(1, _GRID_WIDTH // width))
+    rows = [pictures[first : first + columns] for first in range(0, len(pictures), columns)]
+    heights = [max(picture.height for _, picture in row) + gap + line for row in rows]
+    sheet = Image.new("RGB", (columns * width, sum(heights)), "white")
+    for number, row in enumerate(rows):
+        top = sum(heights[:number])
+        for column, (caption, picture) in enumerate(row):
+            ImageDraw.Draw(sheet).text((column * width, top + 2), caption, "black", font)
+            sheet.paste(picture, (column * width, top + line))
     return sheet
 
 

@@ -88,7 +88,7 @@ monitor.train(recipe, "{tmp_path}/run")"""
     outputs = started.outputs
     shown = [output.data for output in outputs if output.output_type == "display_data"]
     (picture,) = [data["image/png"] for data in shown if "image/png" in data]
-    assert size(base64.b64decode(picture))[1] > 3 * 256, "the curves and two validation images"
+    assert size(base64.b64decode(picture))[1] > 200 + 400, "the curves, and below them two validation images"
 
 
 def test_wait_raises_what_stopped_the_run(tmp_path: Path) -> None:

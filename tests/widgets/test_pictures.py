@@ -16,6 +16,7 @@ from torch import Tensor
 from gan_restore import widgets
 from gan_restore.figures import show_images
 from gan_restore.images import to_tensor
+from gan_restore.widgets.pictures import grid
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -150,3 +151,8 @@ def test_the_static_picture_shows_the_start(photo: Tensor) -> None:
     assert colour(sheet, 30, 328 + 5) == colour(photo, 10, 20), "what draw returned"
     with pytest.raises(ValueError, match="outside of the image of 48 x 64"):
         widgets.point_at(photo, lambda row, column: photo, (48, 0))
+
+
+def test_each_row_of_a_grid_is_as_high_as_its_pictures() -> None:
+    wide, narrow = Image.new("RGB", (1500, 30)), Image.new("RGB", (1400, 400))
+    assert grid([("", wide), ("", narrow)], gap=8, line=22).size == (1508, 30 + 400 + 2 * 30)
