@@ -3,7 +3,8 @@
 import math
 import warnings
 import zlib
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -36,6 +37,19 @@ _TIFF_CHUNK = 2**22
 
 class PhotoWarning(UserWarning):
     """What the owner of a photo should know about what was done with it."""
+
+
+@contextmanager
+def photo_warnings() -> Iterator[list[str]]:
+    """Collect the text of each `PhotoWarning` of the block; the list is complete after it.
+
+    Python's filters of warnings are global, so only one thread at a time can do this.
+    """
+    told: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", PhotoWarning)
+        yield told
+    told += [str(warning.message) for warning in caught if issubclass(warning.category, PhotoWarning)]
 
 
 @dataclass(frozen=True)

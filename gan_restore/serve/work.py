@@ -3,14 +3,12 @@
 import dataclasses
 import functools
 import json
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from gan_restore import inference
 from gan_restore.files import MemoryFile, UserError
-from gan_restore.inference import Compute, PhotoWarning, Restorer
+from gan_restore.inference import Compute, Restorer
 from gan_restore.inference.models import listed, model_path
+from gan_restore.photos import photo_warnings
 from gan_restore.serve.jobs import Progress, Result
 from gan_restore.serve.uploads import FORMATS, MIMETYPES, Order
 
@@ -54,7 +52,7 @@ class Models:
         """
         progress(0.0)
         restorers = [self._load(name, **order.options) for name in order.models]
-        with _told() as messages:
+        with photo_warnings() as messages:
             photo = inference.read_photo(order.photo, FORMATS)
             mask = None if order.mask is None else inference.read_mask(order.mask, FORMATS)
             restored = inference.restore_photo(
@@ -68,7 +66,7 @@ class Models:
         Raises:
             UserError: if the photo is damaged.
         """
-        with _told():
+        with photo_warnings():
             read = inference.read_photo(photo, FORMATS)
         advice = inference.advise(read, lambda name: self._load(name, strength=1.0, preserve=0.0, ensemble=False))
         content = json.dumps({"advice": [dataclasses.asdict(choice) for choice in advice]})
@@ -81,7 +79,7 @@ def preview(photo: MemoryFile) -> Result:
     Raises:
         UserError: if it is damaged.
     """
-    with _told() as messages:
+    with photo_warnings() as messages:
         read = inference.read_photo(photo, FORMATS)
     return _result("preview.png", read, messages)
 
@@ -90,13 +88,3 @@ def _result(name: str, photo: inference.Photo, messages: list[str]) -> Result:
     file = MemoryFile(name)
     inference.write_photo(file, photo)
     return Result(file.getvalue(), name, MIMETYPES[f".{name.rpartition('.')[2]}"], tuple(messages))
-
-
-@contextmanager
-def _told() -> Iterator[list[str]]:
-    """Collect the warnings of the block. They are global in Python, so only the worker's thread does this."""
-    messages: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", PhotoWarning)
-        yield messages
-    messages += [str(warning.message) for warning in caught if issubclass(warning.category, PhotoWarning)]

@@ -1,9 +1,7 @@
 """A photo of the reader's own, restored in the notebook."""
 
 import html
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ from torch import Tensor
 
 from gan_restore.files import MemoryFile, UserError
 from gan_restore.inference import Compute, Restorer, advise, load_restorer, model_names, restore_photo
-from gan_restore.photos import Photo, PhotoWarning, read_photo, write_photo
+from gan_restore.photos import Photo, photo_warnings, read_photo, write_photo
 from gan_restore.widgets.brush import MaskBrush
 from gan_restore.widgets.pictures import BeforeAfter, before_after
 
@@ -87,7 +85,7 @@ class RestoreApp(ipywidgets.VBox):
         Raises:
             UserError: if the file cannot be read.
         """
-        with _warnings() as told:
+        with photo_warnings() as told:
             self.photo = photo if isinstance(photo, Photo) else read_photo(photo)
         self._name = "photo.png" if isinstance(photo, Photo) else Path(str(photo)).name
         self._forget()
@@ -113,7 +111,7 @@ class RestoreApp(ipywidgets.VBox):
         self._forget()
         self._progress.layout.display = ""
         try:
-            with _warnings() as told:
+            with photo_warnings() as told:
                 lines, restorers = self._chosen(self.photo, same_size=mask is not None)
                 self.restored = restore_photo(self.photo, *restorers, mask=mask, progress=self._show_progress)
         finally:
@@ -182,16 +180,6 @@ class RestoreApp(ipywidgets.VBox):
         if self._compared is not None:
             bundle["image/png"] = self._compared.static
         return bundle
-
-
-@contextmanager
-def _warnings() -> Iterator[list[str]]:
-    """Collect what the library says about photos in the block."""
-    told: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", PhotoWarning)
-        yield told
-    told += [str(warning.message) for warning in caught if issubclass(warning.category, PhotoWarning)]
 
 
 def _alike(before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
