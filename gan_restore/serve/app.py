@@ -16,7 +16,7 @@ from werkzeug.exceptions import Conflict, Forbidden, HTTPException, NotFound, Se
 from gan_restore.files import UserError
 from gan_restore.inference import Compute
 from gan_restore.serve.jobs import FAILED, Busy, Cancelled, Failed, Job, Jobs, Progress, Result
-from gan_restore.serve.uploads import SUFFIXES, Limits, read_image, read_order, unfit
+from gan_restore.serve.uploads import SUFFIXES, Limits, check_fields, read_image, read_order, read_switch, unfit
 from gan_restore.serve.work import Models, preview
 
 RETRY_SECONDS = 5
@@ -143,14 +143,17 @@ def create_app(
     @app.post("/api/preview")
     def show() -> Response:
         jobs.check()
+        check_fields(request, ("photo",))
         photo, _ = read_image(request, "photo", limits)
         return _send(_wait(jobs, jobs.submit(lambda progress: preview(photo))))
 
     @app.post("/api/advice")
     def advise() -> Response:
         jobs.check()
+        check_fields(request, ("photo", "same_size"))
         photo, _ = read_image(request, "photo", limits)
-        advice = _wait(jobs, jobs.submit(lambda progress: models.advise(photo)))
+        same_size = read_switch(request, "same_size", False)
+        advice = _wait(jobs, jobs.submit(lambda progress: models.advise(photo, same_size)))
         return Response(advice.content, mimetype=advice.mimetype)
 
     @app.post("/api/jobs")

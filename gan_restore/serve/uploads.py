@@ -2,7 +2,7 @@
 
 import math
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PureWindowsPath
 from typing import Any
@@ -26,6 +26,7 @@ MIMETYPES = {".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", "
 _SAME = {"JPEG": ".jpg", "MPO": ".jpg", "WEBP": ".webp", "TIFF": ".tif"}  # of a photo; all others become PNG
 _MOST_MODELS = 4  # in one request
 _NAME_LENGTH = 80
+_FIELDS = ("photo", "model", "mask", "strength", "preserve", "ensemble", "guarded", "format")
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ def read_order(request: Request, factors: Mapping[str, int], limits: Limits) -> 
     Raises:
         HTTPException: 400, 413, 415 or 422, with a message for the user.
     """
+    check_fields(request, _FIELDS)
     photo, image = read_image(request, "photo", limits)
     models = tuple(request.form.getlist("model"))
     for model in models:
@@ -106,7 +108,7 @@ def read_order(request: Request, factors: Mapping[str, int], limits: Limits) -> 
     options = {
         "strength": _number(request, "strength", 1.0),
         "preserve": _number(request, "preserve", 0.0),
-        "ensemble": _switch(request, "ensemble", False),
+        "ensemble": read_switch(request, "ensemble", False),
     }
     if factor > 1 and (mask is not None or options["preserve"]):
         larger = " and ".join(sorted({model for model in models if factors[model] > 1}))
@@ -116,7 +118,18 @@ def read_order(request: Request, factors: Mapping[str, int], limits: Limits) -> 
         raise BadRequest(f"format must be one of {', '.join(SUFFIXES)}, or be left out for that of the photo")
     suffix = SUFFIXES[wanted] if wanted else _SAME.get(image.format or "", ".png")
     name = f"{stem(photo.name)}-{'-'.join(models)}{suffix}"
-    return Order(photo, models, name, mask, _switch(request, "guarded", True), options)
+    return Order(photo, models, name, mask, read_switch(request, "guarded", True), options)
+
+
+def check_fields(request: Request, names: Iterable[str]) -> None:
+    """Refuse fields of a form that have no meaning, such as a misspelled one.
+
+    Raises:
+        HTTPException: 400, if there is a field that `names` lacks.
+    """
+    for name in (*request.form, *request.files):
+        if name not in names:
+            raise BadRequest(f"there is no field '{name[:40]}'{did_you_mean(name, names)}")
 
 
 def read_image(request: Request, name: str, limits: Limits) -> tuple[MemoryFile, Image.Image]:
@@ -181,7 +194,12 @@ def _number(request: Request, name: str, default: float) -> float:
     return value
 
 
-def _switch(request: Request, name: str, default: bool) -> bool:
+def read_switch(request: Request, name: str, default: bool) -> bool:
+    """The value of a form field that is `true` or `false`.
+
+    Raises:
+        HTTPException: 400, if it is neither.
+    """
     value = request.form.get(name, str(default).lower())
     if value not in ("true", "false"):
         raise BadRequest(f"{name} must be true or false")

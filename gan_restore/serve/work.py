@@ -60,7 +60,7 @@ class Models:
             )
         return _result(order.name, restored, messages)
 
-    def advise(self, photo: MemoryFile) -> Result:
+    def advise(self, photo: MemoryFile, same_size: bool) -> Result:
         """Choose models for a photo: a JSON file of what `inference.advise` says.
 
         Raises:
@@ -68,7 +68,11 @@ class Models:
         """
         with photo_warnings():
             read = inference.read_photo(photo, FORMATS)
-        advice = inference.advise(read, lambda name: self._load(name, strength=1.0, preserve=0.0, ensemble=False))
+
+        def load(name: str) -> Restorer:
+            return self._load(name, strength=1.0, preserve=0.0, ensemble=False)
+
+        advice = inference.advise(read, load, same_size=same_size)
         content = json.dumps({"advice": [dataclasses.asdict(choice) for choice in advice]})
         return Result(content.encode(), "advice.json", "application/json")
 

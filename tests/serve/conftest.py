@@ -66,7 +66,7 @@ def post(client: FlaskClient) -> Callable:
     """Send a photo, or a form with fields of other values."""
 
     def send(photo: bytes | None = None, name: str = "photo.png", to: str = "/api/restore", **fields):
-        form = {"model": "clean"} | fields
+        form = ({"model": "clean"} if to in ("/api/restore", "/api/jobs") else {}) | fields
         if photo is not None:
             form["photo"] = io.BytesIO(photo), name
         return client.post(to, data={name: value for name, value in form.items() if value is not None})

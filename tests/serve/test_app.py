@@ -187,18 +187,20 @@ def test_beyond_the_queue_uploads_are_refused_and_health_is_not(app: Flask, post
 
 
 def test_a_format_that_browsers_cannot_show_is_shown_as_png(post: Callable) -> None:
-    answer = post(encoded(".tif"), "scan.tif", to="/api/preview", model=None)
+    answer = post(encoded(".tif"), "scan.tif", to="/api/preview")
     assert opened(answer.data).format == "PNG"
     assert opened(answer.data).tobytes() == opened(encoded(".tif")).tobytes()
 
 
 def test_models_are_advised_for_a_photo(post: Callable) -> None:
-    (choice,) = post(PHOTO, to="/api/advice", model=None).json["advice"]
+    (choice,) = post(PHOTO, to="/api/advice").json["advice"]
     assert choice["model"] == "x2" and not choice["use"] and "would be enlarged, too" in choice["reason"]
     smooth = io.BytesIO()
     Image.linear_gradient("L").resize((80, 60)).save(smooth, "PNG")
-    (choice,) = post(smooth.getvalue(), to="/api/advice", model=None).json["advice"]
+    (choice,) = post(smooth.getvalue(), to="/api/advice").json["advice"]
     assert choice == {"model": "x2", "use": True, "reason": "80 x 60 pixels are few"}
+    (choice,) = post(smooth.getvalue(), to="/api/advice", same_size="true").json["advice"]
+    assert not choice["use"] and "a result of the same size" in choice["reason"]
 
 
 @pytest.mark.parametrize("path", ["/", "/page/style.css", "/healthz", "/api/models", "/nowhere"])

@@ -115,6 +115,8 @@ def test_a_model_is_one_of_the_list_and_no_path(post: Callable, name: str) -> No
         ({"format": "../png"}, 400, "format must be one of png, jpeg, webp, tiff"),
         ({"model": "x2", "preserve": "0.1"}, 400, "x2 enlarges the photo"),
         ({"strength": "1" * 100_000}, 400, "strength must be"),
+        ({"strenght": "0.5"}, 400, "there is no field 'strenght' (did you mean strength?)"),
+        ({"masks": (io.BytesIO(encoded(".png")), "a.png")}, 400, "there is no field 'masks'"),
     ],
 )
 def test_wrong_fields_are_named(post: Callable, fields: dict[str, object], status: int, message: str) -> None:

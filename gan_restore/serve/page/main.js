@@ -101,12 +101,9 @@ function chosen() {
 async function advise() {
   const number = taken;
   $("advice").replaceChildren(item("Measuring the photo …"));
-  const advice = await server.advise(photo.file).catch((error) => { $("advice").replaceChildren(); throw error; });
+  const sameSize = !mask.empty || form.elements.preserve.checked;
+  const advice = await server.advise(photo.file, sameSize).catch((error) => { $("advice").replaceChildren(); throw error; });
   if (number !== taken) return;  // another photo was chosen meanwhile
-  const same = !mask.empty || form.elements.preserve.checked;  // these need a result of the same size
-  for (const choice of advice) {
-    if (choice.use && same && factors[choice.model] > 1) Object.assign(choice, { use: false, reason: "painted or kept pixels need a result of the same size" });
-  }
   const used = new Set(advice.filter(({ use }) => use).map(({ model }) => model));
   for (const box of form.querySelectorAll("[name=model]")) box.checked = used.has(box.value);
   $("advice").replaceChildren(...advice.map(({ model, use, reason }) => item(`${use ? "" : "not "}${model}: ${reason}`)));

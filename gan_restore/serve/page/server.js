@@ -26,10 +26,11 @@ export async function preview(file) {
   return (await ask("api/preview", { method: "POST", body: form })).blob();
 }
 
-/** Which models the photo needs, and why: [{ model, use, reason }]. */
-export async function advise(file) {
+/** Which models the photo needs, and why: [{ model, use, reason }]. With sameSize, none that enlarges. */
+export async function advise(file, sameSize) {
   const form = new FormData();
   form.append("photo", file);
+  form.append("same_size", sameSize);
   return (await (await ask("api/advice", { method: "POST", body: form })).json()).advice;
 }
 
