@@ -61,13 +61,14 @@ def _resized(images: Tensor, size: tuple[int, int]) -> Tensor:
         shape, other = list(images.shape), 5 - dim
         shape[dim] = length
         resized = torch.empty(shape, dtype=images.dtype, device=images.device)
-        # Parts of nearly the same size, because PyTorch 2.15 resizes an image of one column wrongly.
         parts = -(-images.shape[2] * images.shape[3] // _AT_ONCE)
         pairs = zip(images.tensor_split(parts, other), resized.tensor_split(parts, other), strict=True)
         for part, target in pairs:
-            write_unit(
-                F.interpolate(to_unit(part), size=target.shape[-2:], mode="bilinear", antialias=True), target
-            )
+            # PyTorch 2.15 resizes an image of one column wrongly, and one of two equal columns as it should.
+            wide = to_unit(part).repeat(1, 1, 1, 2 if part.shape[3] == 1 else 1)
+            size = target.shape[2], target.shape[3] * wide.shape[3] // part.shape[3]
+            smaller = F.interpolate(wide, size=size, mode="bilinear", antialias=True)
+            write_unit(smaller[..., : target.shape[3]], target)
         images = resized
     return images
 

@@ -51,6 +51,12 @@ def test_odd_sizes_keep_their_shape_and_range(size: tuple[int, int]) -> None:
     assert restored.shape == images.shape and restored.min() >= 0 and restored.max() <= 1
 
 
+def test_an_image_of_one_column_is_restored_as_one_of_one_row() -> None:
+    row = torch.rand(1, 3, 1, 300)
+    restored = restore_over_scales(median, row, side=32)
+    assert torch.equal(restore_over_scales(median, row.mT.contiguous(), side=32), restored.mT)
+
+
 def test_only_old_prints_are_restored_over_scales(monkeypatch: pytest.MonkeyPatch) -> None:
     assert get("pix2pix").over_scales == 0 and get("srgan").over_scales == 0
     recipe = get("pix2pix", damage="print", width=4, levels=3)
