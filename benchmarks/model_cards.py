@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import model_figures
 import tables
+from model_recipes import MODELS
 from model_tables import methods, sweep_table, table
 
 from gan_restore import recipes
@@ -226,7 +227,7 @@ def card_page(name: str) -> str:
         "Damage that it cannot remove, and photos that it was not made for.",
         *(("## What the adversarial loss adds", text.adversarial) if adversarial else ()),
         "## Training",
-        "\n".join(table(["", ""], [*_training(recipe, facts, card), ["file", file]])),
+        "\n".join(table(["", ""], [*_training(name, recipe, facts, card), ["file", file]])),
         f'`gan_restore.load_generator("{name}")[1]` is the whole recipe. The terms of the data are given as far as '
         "they are known ([data sets](../data_sets.md)).",
         "## Measurements",
@@ -287,7 +288,7 @@ def _gain(measured: Measured) -> str:
     )
 
 
-def _training(recipe: Recipe, facts: dict[str, Any], card: Card) -> list[tuple[str, str]]:
+def _training(name: str, recipe: Recipe, facts: dict[str, Any], card: Card) -> list[tuple[str, str]]:
     small = recipes.get(recipe.name, "small")
     changes = [
         f"`{field.name}` {getattr(recipe, field.name)}"
@@ -300,12 +301,24 @@ def _training(recipe: Recipe, facts: dict[str, Any], card: Card) -> list[tuple[s
     return [
         ("recipe", f"`{recipe.name}`, scale `small`{others}"),
         ("loss", _loss(recipe, facts)),
+        ("starts from", _start(name, facts)),
         ("data and its terms", data),
         ("steps", f"{card['steps']:,} in {card['minutes']:,.0f} minutes; the weights after step {facts['step']:,}"),
         ("computed on", f"{card['device']}, {card['precision']}, seed {recipe.seed}"),
         ("versions", versions),
         ("commit", card["commit"] or "not known"),
     ]
+
+
+def _start(name: str, facts: dict[str, Any]) -> str:
+    """What the weights were before the first step."""
+    if "started_from" not in facts:
+        return "random weights"
+    first = MODELS[name].start_from
+    page = (
+        f"[{first}]({first}.md)" if MODELS[first].part_of_package else f"`{first}` of benchmarks/model_recipes.py"
+    )
+    return f"{page}, trained for {facts['started_from']['step']:,} steps"
 
 
 def _loss(recipe: Recipe, facts: dict[str, Any]) -> str:

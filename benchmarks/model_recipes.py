@@ -100,6 +100,11 @@ class Model:
 
 _ONE_CORE = {"width": 32, "batch_size": 8, "val_images": 0}
 _ENLARGE = {"upsample": "resize", "enlarge": 4}
+_PUBLISHED_DAMAGE = {"blur_sigma": 0.8, "noise_sigma": 15 / 255, "jpeg_quality": 60}
+_PHOTO = {
+    "blur_sigma": (0.0, 1.5), "noise_sigma": (0.0, 25 / 255), "jpeg_quality": (40, 95), "adversarial_weight": 0.0,
+}  # fmt: skip
+_SIX_BLOCKS = {"blocks": 6, "image_size": 96}
 
 MODELS: dict[str, Model] = {
     "salt-pepper": Model(
@@ -130,20 +135,26 @@ MODELS: dict[str, Model] = {
         },
         small={"image_size": 128, "crops_per_image": 20, "width": 32, "levels": 5},
     ),
+    "photo-damaged": Model(
+        "resnet-gan",
+        "soft, noisy photos with JPEG artefacts, all of them damaged",
+        "photos",
+        (Target("cbsd68", _PUBLISHED_DAMAGE),),
+        changes=_PHOTO,
+        cpu={**_ONE_CORE, **_SIX_BLOCKS, "crops_per_image": 20, "epochs": 12, "learning_rate": 7e-4},
+        small={"width": 32},
+        part_of_package=False,
+    ),
     "photo": Model(
         "resnet-gan",
         "soft, noisy photos with JPEG artefacts, of a range of strengths",
         "photos",
-        (Target("cbsd68", {"blur_sigma": 0.8, "noise_sigma": 15 / 255, "jpeg_quality": 60}, gain=0.6),
-         Target("cbsd68", gain=1.0)),
-        changes={
-            "blur_sigma": (0.0, 1.5), "noise_sigma": (0.0, 25 / 255), "jpeg_quality": (40, 95),
-            "adversarial_weight": 0.0,
-        },
-        cpu={
-            **_ONE_CORE, "blocks": 6, "image_size": 96, "crops_per_image": 20, "epochs": 12, "learning_rate": 7e-4,
-        },
-        small={"width": 32},
+        (Target("cbsd68", _PUBLISHED_DAMAGE, gain=0.6), Target("cbsd68", gain=1.0)),
+        # Trained on damaged photos alone it changed undamaged ones more: 37 dB instead of 41 (12 photos of CBSD68).
+        changes={**_PHOTO, "undamaged": 0.2, "learning_rate": 3e-4},
+        cpu={**_ONE_CORE, **_SIX_BLOCKS, "crops_per_image": 20, "epochs": 3},
+        small={"width": 32, "epochs": 3},
+        start_from="photo-damaged",
     ),
     "face": Model(
         "face-cgan",

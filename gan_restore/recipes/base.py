@@ -72,6 +72,8 @@ class Recipe:
     """flip mirrors half of the crops; dihedral uses all eight flips and quarter turns."""
     toned: float = 0.0
     """Share of the training crops that look like other prints: gray, sepia, faded, dark (`degradations.toned`)."""
+    undamaged: float = 0.0
+    """Share of the training crops without damage, so that the network learns to leave such photos alone."""
     batch_size: int = 16
     """Images per step, over all devices together."""
     accumulate: int = 1
@@ -130,6 +132,8 @@ class Recipe:
             raise UserError(f"image_size must be at least {self.smallest}, not {self.image_size}")
         if not self.weights():
             raise UserError("the generator has no loss; set pixel_weight or another loss weight above 0")
+        if self.undamaged and self.factor > 1:
+            raise UserError("undamaged is for recipes that keep the size; leave it out of super-resolution")
         if self.two_stages and self.pretrain_epochs and not self.pixel_weight:
             raise UserError(
                 "the first stage trains on the pixel loss alone; set pixel_weight above 0 or pretrain_epochs to 0"

@@ -34,6 +34,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "jpeg_quality": (1, 100),
     "largest_factor": (1, 100),
     "toned": (0, 1),
+    "undamaged": (0, 1),
     "seed": (0, 2**63 - 1),
 }
 _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false", type(None): "none"}

@@ -35,4 +35,8 @@ def degraded_and_clean(
     tones, damage = (seeded(random_seed(recipe.seed, purpose, step, rank), device) for purpose in (6, 4))
     if recipe.toned:
         clean = toned(clean, recipe.toned, tones)
-    return recipe.degradation()(clean, damage), clean
+    degraded = recipe.degradation()(clean, damage)
+    if recipe.undamaged:
+        spared = torch.rand(len(clean), 1, 1, 1, generator=damage, device=device) < recipe.undamaged
+        degraded = torch.where(spared, clean, degraded)
+    return degraded, clean
