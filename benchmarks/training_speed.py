@@ -2,13 +2,17 @@
 
     python benchmarks/training_speed.py                                        # all recipes at full; about an hour
     python benchmarks/training_speed.py --recipes srgan --scale smoke --write
+    python benchmarks/training_speed.py --variants bf16-mixed bf16-mixed-compiled --write
 
 A step starts from a batch of bytes, as the cache holds it, and ends with updated weights. The variants are:
 
 - plain: as the published notebooks write it: float32, tensors in PyTorch's default layout, Adam without options,
   the discriminator's gradients computed in the generator's step and thrown away, losses read in every step;
 - 32-true and bf16-mixed: `Trainer.training_step` in that precision;
-- memory-returned: as 32-true, but freed memory goes back to the system, as it does by default.
+- memory-returned: as 32-true, but freed memory goes back to the system, as it does by default;
+- 32-true-compiled and bf16-mixed-compiled: with the networks compiled by `torch.compile`; bf16-mixed-cuda-graphs:
+  and recorded on a GPU. Compiling is what the first step takes longer than the others, with an empty cache and on
+  one core.
 
 Every measurement runs in a process of its own, because the state of the heap changes the speed, and the variants
 take turns. The medians count. Rates are per second of processor time, so that other work on the machine has little
@@ -18,6 +22,7 @@ same precision.
 """
 
 import json
+import os
 import platform
 import re
 import statistics
@@ -39,6 +44,7 @@ from gan_restore import recipes
 from gan_restore.cli.arguments import parse
 from gan_restore.data.datasets import Images
 from gan_restore.files import UserError
+from gan_restore.inference.compiling import Compile
 from gan_restore.inference.devices import Compute
 from gan_restore.inference.environment import device_name
 from gan_restore.losses.pixel import pixel_loss
@@ -51,8 +57,14 @@ from gan_restore.training.memory import freed_memory_kept
 README = Path(__file__).parent / "README.md"
 START, END = "<!-- training speed: {} -->", "<!-- end -->"
 
-Variant = Literal["plain", "32-true", "bf16-mixed", "memory-returned"]
+Variant = Literal[
+    "plain", "32-true", "bf16-mixed", "memory-returned", "32-true-compiled", "bf16-mixed-compiled",
+    "bf16-mixed-cuda-graphs",
+]  # fmt: skip
 Measured = dict[str, Any]
+
+WARM_UP: dict[Compile, int] = {"off": 0, "on": 1, "cuda-graphs": 3}
+"""Steps after which everything is compiled and recorded."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +95,11 @@ def main(options: Options) -> None:
         raise UserError(f"no recipe '{unknown[0]}'; choose from {', '.join(RECIPES)} and srgan:1")
     precisions = sorted({_precision(variant) for variant in options.variants})
     peaks = {name: measured(options, "peak", name)["flops"] for name in precisions}
+    compiled = any(_compile(variant) != "off" for variant in options.variants)
     lines = [
-        "| recipe | step | images per second | relative | share of peak | wall-clock seconds a step |",
-        "|---|---|---|---|---|---|",
+        "| recipe | step | images per second | relative | share of peak | wall-clock seconds a step |"
+        + " seconds to compile |" * compiled,
+        "|---|---|---|---|---|---|" + "---|" * compiled,
     ]
     for recipe in options.recipes:
         found: dict[str, list[Measured]] = {variant: [] for variant in options.variants}
@@ -94,11 +108,14 @@ def main(options: Options) -> None:
                 found[variant].append(measured(options, recipe, variant))
         first = statistics.median(one["seconds"] for one in found[options.variants[0]])
         for variant, runs in found.items():
-            seconds, wall = (statistics.median(run[key] for run in runs) for key in ("seconds", "wall"))
+            seconds, wall, compiling = (
+                statistics.median(run[key] for run in runs) for key in ("seconds", "wall", "compiling")
+            )
             peak = peaks[_precision(variant)]
             lines.append(
                 f"| `{recipe}` | {variant} | {runs[0]['images'] / seconds:.2f} | {first / seconds:.2f} | "
                 f"{runs[0]['flops'] / seconds / peak:.0%} | {wall:.2f} |"
+                f"{'' if not compiled else ' |' if _compile(variant) == 'off' else f' {compiling:.0f} |'}"
             )
             print(lines[-1], flush=True)
     peaks_text = ", ".join(f"{precision} {flops / 1e9:.0f}" for precision, flops in peaks.items())
@@ -111,11 +128,16 @@ def main(options: Options) -> None:
     table = "\n".join(lines)
     print(table)
     if options.write:
-        write(table, options.scale)
+        write(table, f"{options.scale}{', compiled' * compiled}")
 
 
 def _precision(variant: str) -> Literal["32-true", "bf16-mixed"]:
-    return "bf16-mixed" if variant == "bf16-mixed" else "32-true"
+    return "bf16-mixed" if variant.startswith("bf16-mixed") else "32-true"
+
+
+def _compile(variant: str) -> Compile:
+    ends: dict[str, Compile] = {"compiled": "on", "cuda-graphs": "cuda-graphs"}
+    return next((way for end, way in ends.items() if variant.endswith(end)), "off")
 
 
 def processor() -> str:
@@ -129,9 +151,9 @@ def processor() -> str:
     return f"{name} ({found[0] if found else capabilities.get('architecture', '')})"
 
 
-def write(table: str, scale: str) -> None:
-    """Replace the table of a scale in benchmarks/README.md."""
-    text, start = README.read_text(encoding="utf-8"), START.format(scale)
+def write(table: str, name: str) -> None:
+    """Replace a table in benchmarks/README.md, such as that of a scale."""
+    text, start = README.read_text(encoding="utf-8"), START.format(name)
     before, rest = text.split(start, 1)
     README.write_text(f"{before}{start}\n\n{table}\n\n{END}{rest.split(END, 1)[1]}", encoding="utf-8")
 
@@ -140,7 +162,8 @@ def measured(options: Options, recipe: str, variant: str) -> Measured:
     """Run `measure` in a new process."""
     arguments = [recipe, variant, options.scale, options.steps, options.threads, options.device]
     program = [sys.executable, __file__, "measure", *map(str, arguments)]
-    done = subprocess.run(program, capture_output=True, text=True)
+    caches = {"TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
+    done = subprocess.run(program, capture_output=True, text=True, env=os.environ | caches)
     if done.returncode:
         raise UserError(f"{recipe}, {variant}: {done.stderr.strip().splitlines()[-1]}")
     return json.loads(done.stdout.splitlines()[-1])
@@ -152,19 +175,30 @@ def measure(recipe: str, variant: str, scale: Scale, steps: int, threads: int, d
     if recipe == "peak":
         return peak(variant, device)
     step, images = one_step(recipe, variant, scale, device)
-    with FlopCounterMode(display=False) as counter:
+    with FlopCounterMode(display=False) as counter, torch.compiler.set_stance("force_eager"):
         step()
-    clock = time.process_time if device == "cpu" else time.perf_counter
+    clock = processor_time if device == "cpu" else time.perf_counter
     wait = torch.cuda.synchronize if device == "cuda" else lambda: None
     wait()
+    first = clock()
+    for _ in range(WARM_UP[_compile(variant)]):
+        step()
+    wait()
     begun, wall = clock(), time.perf_counter()
+    first = begun - first
     for _ in range(steps):
         step()
     wait()
     seconds, wall = clock() - begun, time.perf_counter() - wall
     return {
         "seconds": seconds / steps, "wall": wall / steps, "images": images, "flops": counter.get_total_flops(),
+        "compiling": first - WARM_UP[_compile(variant)] * seconds / steps,
     }  # fmt: skip
+
+
+def processor_time() -> float:
+    """Seconds of this process and of the compilers that it started."""
+    return time.process_time() + sum(os.times()[2:4])
 
 
 def peak(precision: str, device: str, side: int = 2048, times: int = 6) -> Measured:
@@ -192,7 +226,8 @@ def one_step(name: str, variant: str, scale: Scale, device: str) -> tuple[Callab
     pixels = np.random.default_rng(0).integers(0, 256, (recipe.batch_size, side, side, 3), dtype=np.uint8)
     images = Images(list(pixels), [str(i) for i in range(len(pixels))], "random")
     compute = Compute(device=device, precision=_precision(variant))
-    trainer = Trainer(recipe, Path(tempfile.gettempdir()), compute.fabric(), images, images)
+    run, way = Path(tempfile.gettempdir()), _compile(variant)
+    trainer = Trainer(recipe, run, compute.fabric(), images, images, compile=way)
     batches = trainer.batches.loader(0, 1000)
     if variant == "plain":
         return plain_step(trainer, batches.__next__), recipe.batch_size

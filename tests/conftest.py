@@ -1,15 +1,17 @@
 """Fixtures that the tests share: small photos, a small FER2013, a file in VGG19's layout."""
 
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch._dynamo.backends.registry import lookup_backend
 from torchvision.models import vgg19
 
 from gan_restore.images import write
-from gan_restore.inference import models
+from gan_restore.inference import compiling, models
 
 # A job in the background of a shell ignores Ctrl-C, and so would the tests and the processes that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -42,6 +44,21 @@ def models_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder, still missing, that the library takes for that of its models; `support.save_model` writes there."""
     monkeypatch.setattr(models, "MODELS", tmp_path / "models")
     return models.MODELS
+
+
+@pytest.fixture
+def graphs(monkeypatch: pytest.MonkeyPatch) -> list[torch.fx.GraphModule]:
+    """The graphs that `torch.compile` made. Instead of compiling them, which takes a minute, PyTorch runs them."""
+    found: list[torch.fx.GraphModule] = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Callable[..., object]:
+        found.append(graph)
+        return lookup_backend("aot_eager")(graph, inputs)
+
+    for name in compiling._OPTIONS:
+        monkeypatch.setitem(compiling._OPTIONS, name, {"backend": backend})
+    torch.compiler.reset()
+    return found
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from lightning_fabric.strategies import DDPStrategy
 from torch.nn.parallel import DistributedDataParallel
 
 from gan_restore.files import UserError
+from gan_restore.inference.compiling import Compile
 from gan_restore.inference.environment import commit, device_name, versions
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -36,6 +37,9 @@ class Compute:
     in 32 bits elsewhere. To restore and to measure, auto uses bfloat16 on such GPUs only."""
     strategy: str = "auto"
     """Lightning Fabric's strategy for several devices; auto is DistributedDataParallel."""
+    compile: Compile = "off"
+    """on compiles the networks with torch.compile, which takes a minute or more at the start; cuda-graphs, for
+    training on a GPU, also records their kernels. docs/training.md and docs/restoring.md say when it pays."""
     workers: int = 0
     """Number of processes that prepare batches for each device."""
 
@@ -93,7 +97,7 @@ class Compute:
 
         Returns:
             versions (of Python and packages), commit (of this library, or None), device (its name), devices (their
-            number on all machines) and precision.
+            number on all machines), precision and compile.
         """
         return {
             "versions": versions(),
@@ -101,6 +105,7 @@ class Compute:
             "device": device_name(device),
             "devices": self.devices * self.num_nodes,
             "precision": self.chosen_precision(),
+            "compile": self.compile,
         }
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from gan_restore.files import UserError
 from gan_restore.inference.checkpoints import load_generator
+from gan_restore.inference.compiling import check_compiler, compiled
 from gan_restore.inference.devices import Compute
 from gan_restore.inference.finishing import finish
 from gan_restore.inference.memory import bytes_per_pixel, is_out_of_memory, tile_side
@@ -32,7 +33,7 @@ class Restorer:
 
     Args:
         generator: a network N x 3 x H x W -> N x 3 x factor H x factor W, both in [0, 1].
-        compute: the device and precision; by default a GPU if there is one.
+        compute: the device, the precision and whether to compile; by default a GPU if there is one.
         recipe: the recipe of the generator. It says by which factor images are enlarged, whether large images are
             restored over scales (`Recipe.over_scales`) and whether gray photos stay gray (`Recipe.keep_tone`).
             Without it, the generator is applied to the image as it is.
@@ -43,7 +44,8 @@ class Restorer:
             long; super-resolution gains a little PSNR (Timofte et al. 2016, "enhanced prediction").
 
     Raises:
-        UserError: if a value is out of range, or `preserve` is asked of an enlargement.
+        UserError: if a value is out of range, `preserve` is asked of an enlargement, or the network cannot be
+            compiled as asked.
 
     Example:
         >>> from gan_restore import recipes
@@ -72,13 +74,20 @@ class Restorer:
         if preserve and self.factor > 1:
             raise UserError("preserve keeps pixels as they are, and an enlargement has none of them; leave it out")
         self._strength, self._preserve, self._ensemble = strength, preserve, ensemble
-        self._fabric = (compute or Compute()).fabric()
+        compute = compute or Compute()
+        self._multiple: int = getattr(generator, "multiple", 1)
+        if compute.compile == "cuda-graphs":
+            raise UserError("cuda-graphs records images of one size, for training; restore with --compile on")
+        if compute.compile == "on" and self._multiple > 1:  # the padding depends on the size
+            raise UserError("--compile on would compile this network again for each size of image; leave it out")
+        self._fabric = compute.fabric()
+        check_compiler(compute.compile, self._fabric.device)
         self.usual_change: float | None = None
         """Root mean square of the damage in the model's test images, in [0, 1], if its card says so."""
         self.generator = generator
         """The network itself, on its device and in evaluation mode."""
-        self._module = self._fabric.setup_module(generator.eval().to(memory_format=torch.channels_last))
-        self._multiple: int = getattr(generator, "multiple", 1)
+        network = compiled(generator.eval().to(memory_format=torch.channels_last), compute.compile, dynamic=True)
+        self._module = self._fabric.setup_module(network)
 
     @torch.no_grad()
     def __call__(self, degraded: Tensor) -> Tensor:
@@ -160,7 +169,8 @@ class Restorer:
 
     @functools.cached_property
     def _bytes_per_pixel(self) -> float:
-        return bytes_per_pixel(self._module, self._fabric.device, self._multiple)
+        with torch.compiler.set_stance("force_eager"):  # compiled code hides its tensors, which are not more
+            return bytes_per_pixel(self._module, self._fabric.device, self._multiple)
 
     def _restore(self, images: Tensor, tiling: Tiling, progress: Callable[[float], None]) -> Tensor:
         total, done = self._pixels(images.shape[-2], images.shape[-1], tiling), 0

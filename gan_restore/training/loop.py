@@ -5,7 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from gan_restore.files import UserError
+from gan_restore.inference.compiling import check_compiler
 from gan_restore.inference.devices import Compute
 from gan_restore.inference.models import model_names
 from gan_restore.recipes.base import Recipe
@@ -38,7 +41,7 @@ def train(
 
     Args:
         out: the run folder (see `run_folder`); it is made if it does not exist.
-        compute: device, precision and processes; by default one GPU if there is one.
+        compute: device, precision, processes and `torch.compile`; by default one GPU if there is one.
         resume: continue the run in `out`, with the same recipe and data.
         overwrite: remove the run in `out` and start again.
         skip_unreadable: leave out damaged image files instead of raising.
@@ -53,8 +56,8 @@ def train(
 
     Raises:
         UserError: if the data or the checkpoint to start from cannot be read, or the checkpoint does not fit; if
-            `out` holds another run, is in use or cannot be written; if the training diverges; or if there is too
-            little memory.
+            `out` holds another run, is in use or cannot be written; if the networks cannot be compiled as asked; if
+            the training diverges; or if there is too little memory.
         KeyboardInterrupt: after Ctrl-C or SIGTERM, once the state is saved.
 
     Example:
@@ -73,10 +76,23 @@ def train(
         state = run_folder.load_run(out, recipe, fabric.print) if resume else None
         if not resume and not overwrite:
             run_folder.check_new(out)
+        if compute.compile != "off":
+            torch.compiler.reset()  # it stops after eight variants of a function, those of earlier runs included
+        check_compiler(compute.compile, fabric.device)
         images = recipe.images("train", skip_unreadable=skip_unreadable)
         val_images = recipe.images("val", skip_unreadable=skip_unreadable)
         trainer = Trainer(
-            recipe, out, fabric, images, val_images, compute.workers, save_every, keep_every, after_epoch, watchers
+            recipe,
+            out,
+            fabric,
+            images,
+            val_images,
+            compute.workers,
+            save_every,
+            keep_every,
+            after_epoch,
+            watchers,
+            compute.compile,
         )
         if state is not None:
             trainer.load_state(state)

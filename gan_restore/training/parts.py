@@ -11,6 +11,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gan_restore.files import UserError
 from gan_restore.inference.checkpoints import load_generator
+from gan_restore.inference.compiling import Compile, compiled
 from gan_restore.losses.perceptual import EfficientNetDistance, PerceptualLoss
 from gan_restore.recipes.base import Recipe
 
@@ -28,23 +29,25 @@ class Parts:
     Args:
         recipe: chooses the networks and the optimisers' settings. The initial weights are drawn from its seed.
         fabric: a launched Fabric.
+        compile: how the networks are compiled (see `Compute`).
 
     Raises:
         UserError: if the weights of the perceptual loss cannot be read.
     """
 
-    def __init__(self, recipe: Recipe, fabric: lightning_fabric.Fabric) -> None:
+    def __init__(self, recipe: Recipe, fabric: lightning_fabric.Fabric, compile: Compile = "off") -> None:
         self.recipe, self.fabric = recipe, fabric
         torch.manual_seed(recipe.seed)
         generator = with_shared_statistics(recipe.generator(), fabric).to(memory_format=torch.channels_last)
-        self.generator, self.g_optimizer = fabric.setup(generator, self._adam(generator))
+        self.generator, self.g_optimizer = fabric.setup(compiled(generator, compile), self._adam(generator))
         self.discriminator: nn.Module | None = None
         self.d_optimizer: torch.optim.Optimizer | None = None
         self.perceptual: nn.Module | None = None
         if recipe.adversarial_weight:
             discriminator = with_shared_statistics(recipe.discriminator(), fabric)
             discriminator = discriminator.to(memory_format=torch.channels_last)
-            self.discriminator, self.d_optimizer = fabric.setup(discriminator, self._adam(discriminator))
+            adam = self._adam(discriminator)
+            self.discriminator, self.d_optimizer = fabric.setup(compiled(discriminator, compile), adam)
         if recipe.perceptual_weight:
             vgg19 = recipe.perceptual_network == "vgg19"
             network = PerceptualLoss(recipe.vgg_weights) if vgg19 else EfficientNetDistance()

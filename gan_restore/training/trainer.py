@@ -22,6 +22,7 @@ from gan_restore.data.datasets import Images
 from gan_restore.degradations.base import random_seed
 from gan_restore.files import UserError
 from gan_restore.inference.checkpoints import BEST, EPOCH, LAST, PRETRAINED, save_generator, save_state
+from gan_restore.inference.compiling import Compile
 from gan_restore.recipes.base import Recipe
 from gan_restore.training import run_folder
 from gan_restore.training.examples import degraded_and_clean
@@ -52,6 +53,7 @@ class Trainer:
         val_images: the validation split.
         workers: number of processes that prepare batches.
         save_every, keep_every, after_epoch, watchers: see `train`.
+        compile: how the networks are compiled (see `Compute`).
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Trainer:
         keep_every: int = 0,
         after_epoch: AfterEpoch | None = None,
         watchers: Sequence[Watcher] = (),
+        compile: Compile = "off",
     ) -> None:
         self.recipe, self.out, self.fabric, self.workers = recipe, out, fabric, workers
         self.save_every, self.keep_every, self.after_epoch = save_every, keep_every, after_epoch
@@ -97,7 +100,7 @@ class Trainer:
         self.rate_factor = 1.0
         """The learning rates of the recipe are multiplied by it; a watcher may change it."""
         self.log = Log(out, fabric)
-        self.parts = Parts(recipe, fabric)
+        self.compile, self.parts = compile, Parts(recipe, fabric, compile)
         self.started_from: dict[str, Any] | None = None
         """The checkpoint whose weights the generator started from, as the facts name it (see `_facts`)."""
 
@@ -169,6 +172,8 @@ class Trainer:
             The losses, as scalars without gradients (see `steps`).
         """
         recipe, fabric = self.recipe, self.fabric
+        if self.compile == "cuda-graphs":
+            torch.compiler.cudagraph_mark_step_begin()  # its results share memory with those of the last step
         # Dropout. The first process has no number of its own: it draws what a single process would.
         torch.manual_seed(
             random_seed(recipe.seed, 3, self.step, *([fabric.global_rank] if fabric.global_rank else []))

@@ -64,12 +64,15 @@ class Validation:
 
 @contextmanager
 def evaluation_mode(*networks: nn.Module | None) -> Iterator[None]:
-    """Inside the block the networks are in evaluation mode and no gradients are computed; None is ignored."""
+    """Inside the block the networks are in evaluation mode and no gradients are computed; None is ignored.
+
+    Nothing is compiled (`torch.compile`): the images have other sizes than those of training.
+    """
     modes = {network: network.training for network in networks if network is not None}
     for network in modes:
         network.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), torch.compiler.set_stance("force_eager"):
             yield
     finally:
         for network, mode in modes.items():

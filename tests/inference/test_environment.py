@@ -11,7 +11,7 @@ from gan_restore.inference.devices import Compute
 
 def test_what_a_result_was_computed_with() -> None:
     found = Compute(device="cpu").environment(torch.device("cpu"))
-    assert set(found) == {"versions", "commit", "device", "devices", "precision"}
+    assert set(found) == {"versions", "commit", "device", "devices", "precision", "compile"}
     assert {"python", "torch", "gan-restore"} <= set(found["versions"])
     assert found["device"] == f"CPU, {torch.get_num_threads()} threads"
     assert found["precision"] == "32-true" and found["devices"] == 1
