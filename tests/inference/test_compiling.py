@@ -1,10 +1,11 @@
 import pytest
 import torch
+import torch.nn.functional as F
 from support import ODD, tiny
 
 from gan_restore.files import UserError
 from gan_restore.inference import Compute, Restorer, compiling
-from gan_restore.inference.compiling import check_compiler
+from gan_restore.inference.compiling import check_compiler, replication_pad2d_backward
 
 CPU = torch.device("cpu")
 
@@ -46,3 +47,20 @@ def test_a_missing_compiler_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch
             check()
         assert "\n" not in str(error.value) and "TORCH_LOGS" not in str(error.value)
     check_compiler("off", CPU)
+
+
+@pytest.mark.parametrize("padding", [(1, 1, 1, 1), (4, 4, 4, 4), (0, 3, 2, 0), (0, 0, 0, 0)])
+@pytest.mark.parametrize("size", [(5, 7), (2, 2)])
+def test_the_gradient_of_repeated_edges_is_that_of_pytorch(padding: tuple[int, ...], size: tuple[int, int]) -> None:
+    images = torch.rand(2, 3, *size).contiguous(memory_format=torch.channels_last).requires_grad_()
+    padded = F.pad(images, padding, mode="replicate")
+    gradient = torch.rand_like(padded)
+    padded.backward(gradient)
+    torch.testing.assert_close(replication_pad2d_backward(gradient, images, padding), images.grad)
+
+
+def test_what_the_gradient_of_repeated_edges_does_not_cover_is_left_to_pytorch() -> None:
+    for size, padding in (((1, 5), (1, 1, 1, 1)), ((5, 5), (-1, 1, 0, 0))):
+        images = torch.rand(1, 3, *size)
+        gradient = F.pad(images, padding, mode="replicate")
+        assert replication_pad2d_backward(gradient, images, padding) is NotImplemented
