@@ -8,7 +8,7 @@ READY  := .venv/.ready
 $(shell test "$$(cat $(READY) 2>/dev/null)" = "$(CURDIR)" || rm -f $(READY))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup course site test lint format lab tables lock clean
+.PHONY: help setup course site test cluster lint format lab tables lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ site: $(READY) ## build the site of a finished course again (SCALE=smoke)
 
 test: $(READY) ## run the tests and the examples in docstrings
 	@$(BIN)/python -m pytest
+
+cluster: $(READY) ## test the restoration of an archive on a Ray cluster of this machine (minutes)
+	@CLUSTER=1 $(BIN)/python -m pytest tests/inference/test_cluster.py
 
 lint: $(READY) ## check style, types and the direction of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo && $(BIN)/mypy

@@ -28,8 +28,8 @@ def main(args: list[str]) -> None:
     """
 
     def run(
-        photos: Positional[tuple[Path, ...]],
-        out: Path,
+        photos: Positional[tuple[str, ...]],
+        out: str,
         model: Annotated[UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="NAME")] = (),
         checkpoint: Annotated[UseAppendAction[tuple[Path, ...]], tyro.conf.arg(metavar="FILE")] = (),
         enhance: Literal["auto"] | None = None,
@@ -39,6 +39,7 @@ def main(args: list[str]) -> None:
         mask: Path | None = None,
         unguarded: bool = False,
         overwrite: bool = False,
+        ray: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS")] = None,
         compute: OmitArgPrefixes[Compute] = Compute(),  # noqa: B008
     ) -> None:
         """Restore photos, each into a file of the same name in the folder OUT.
@@ -56,6 +57,8 @@ def main(args: list[str]) -> None:
 
         Example: gan-restore restore old.png --checkpoint runs/unet-denoiser-smoke --out restored
 
+        Example: gan-restore restore s3://bucket/scans --model x2 --out s3://bucket/restored --ray auto
+
         Args:
             photos: Image files, folders of them, or patterns such as "scans/**/*.jpg".
             out: The folder for the restored photos. If it is in a folder of photos, its own files are not restored.
@@ -71,6 +74,8 @@ def main(args: list[str]) -> None:
                 models that keep the size only.
             unguarded: Leave a visible change of brightness or colour in large areas as the model made it.
             overwrite: Replace files in OUT instead of skipping their photos.
+            ray: Restore on the Ray cluster with this address, such as auto or host:6379; local starts one on this
+                machine. Photos and OUT can then be URLs, such as s3://bucket/scans.
             compute: Where to compute.
         """
         if not photos:
@@ -78,16 +83,26 @@ def main(args: list[str]) -> None:
         if sum(map(bool, (model, checkpoint, enhance))) != 1:
             raise UserError(f"give either --model NAME, --checkpoint FILE or --enhance auto; {listed()}")
         files = [model_path(name) for name in model] or list(checkpoint)
-        targets = _targets(tuple(_found(photos)), out)
-        todo = {target: photo for target, photo in targets.items() if overwrite or not target.exists()}
         options = {"strength": strength, "preserve": preserve, "ensemble": ensemble}
+        painted = None if mask is None else inference.read_mask(mask)
+        if ray is not None:
+            if enhance:
+                raise UserError("--ray needs --model or --checkpoint; --enhance auto is for one machine")
+            from gan_restore.cli.restore_archive import Settings, restore_on_ray  # needs fsspec
+
+            for file in files:  # a mistake is told before any worker starts
+                inference.load_restorer(file, Compute("cpu"), **options)
+            contents = tuple((file / inference.BEST if file.is_dir() else file).read_bytes() for file in files)
+            settings = Settings(contents, compute, options, not unguarded, painted, overwrite)
+            return restore_on_ray(photos, out, ray, settings)
+        targets = _targets(tuple(_found(tuple(map(Path, photos)))), Path(out))
+        todo = {target: photo for target, photo in targets.items() if overwrite or not target.exists()}
 
         @functools.cache
         def load(checkpoint: str | Path) -> inference.Restorer:
             return inference.load_restorer(checkpoint, compute, **options)
 
         restorers = [load(file) for file in files]
-        painted = None if mask is None else inference.read_mask(mask)
         failed, well = [], 0
         for target, photo in tqdm(todo.items(), unit="photo", disable=len(todo) == 1):
             try:
@@ -101,8 +116,8 @@ def main(args: list[str]) -> None:
             except UserError as error:
                 failed.append(str(error))
         needless = f"; {_photos(well)} needed nothing" if well else ""
-        done = _photos(len(todo) - len(failed) - well)
-        print(f"restored {done} into {out}{_skipped(len(targets) - len(todo))}{needless}")
+        done = summary(len(todo) - len(failed) - well, out, len(targets) - len(todo))
+        print(f"{done}{needless}")
         if failed:
             more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
             raise UserError(f"left out {len(failed)} of {len(targets)}: {'; '.join(failed[:3])}{more}")
@@ -110,12 +125,14 @@ def main(args: list[str]) -> None:
     parse(run, args, "gan-restore restore")
 
 
+def summary(restored: int, out: str, skipped: int) -> str:
+    """What was done with how many photos."""
+    again = f"; skipped {_photos(skipped)} restored before (--overwrite restores them again)" if skipped else ""
+    return f"restored {_photos(restored)} into {out}{again}"
+
+
 def _photos(number: int) -> str:
     return f"{number} photo{'s' * (number != 1)}"
-
-
-def _skipped(number: int) -> str:
-    return f"; skipped {_photos(number)} restored before (--overwrite restores them again)" if number else ""
 
 
 def _advised(photo: Path, load: Callable[[str], inference.Restorer], same_size: bool) -> list[inference.Restorer]:
