@@ -82,6 +82,7 @@ TEXTS = {
             "other things. Labeled Faces in the Wild, where the faces come from, shows very few children and old "
             "people, and a small share of women; many ethnic groups are hardly or not represented. For them it "
             "may be worse, which was not measured.",
+            "It smooths what needs no restoration, too: good portraits a little, and photos of anything else much.",
         ),
     ),
     "x2": Text("Sharp photos without JPEG artefacts that are too small by half.", _ENLARGED),
