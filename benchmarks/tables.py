@@ -16,6 +16,7 @@ The forms of docs/results/models.json are those of `model_tables`.
 this command writes.
 """
 
+import math
 import re
 import sys
 from collections.abc import Sequence
@@ -83,7 +84,7 @@ def fill(text: str) -> str:
         name, *rest = argument.split(maxsplit=2)
         results = read_json(RESULTS / f"{name}.json")
         if what == "minutes":
-            return f"{opening}{results['seconds'] / 60:.0f}{closing}"
+            return f"{opening}{math.ceil(results['seconds'] / 60)}{closing}"  # rounded up, for the site
         if what in model_tables.FORMS:
             table = model_tables.FORMS[what](results, *rest)
         elif "models" in results:

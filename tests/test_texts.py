@@ -230,7 +230,7 @@ def test_results_are_copied_and_an_unknown_name_is_refused(tmp_path: Path, monke
         and "CPU, 2 notebooks at a time, seed 0, torch 2" in text
         and "old" not in text
     )
-    assert text.endswith("<!-- minutes: smoke -->2<!-- end --> minutes")
+    assert text.endswith("<!-- minutes: smoke -->3<!-- end --> minutes")
     assert "| network | learned | 23.46 | 0.5000 |" in tables.fill("<!-- table: smoke srgan --><!-- end -->")
     with pytest.raises(UserError, match="no results of 'pix2pix'"):
         tables.fill("<!-- table: smoke pix2pix --><!-- end -->")
