@@ -16,8 +16,10 @@ from gan_restore import inference
 from gan_restore.cli.arguments import parse
 from gan_restore.files import UserError, printable
 from gan_restore.images import list_images
+from gan_restore.inference.checkpoints import checkpoint_file
 from gan_restore.inference.devices import Compute
 from gan_restore.inference.models import listed, model_path
+from gan_restore.photos import photo_warnings
 
 
 def main(args: list[str]) -> None:
@@ -88,11 +90,12 @@ def main(args: list[str]) -> None:
         if ray is not None:
             if enhance:
                 raise UserError("--ray needs --model or --checkpoint; --enhance auto is for one machine")
-            from gan_restore.cli.restore_archive import Settings, restore_on_ray  # needs fsspec
+            from gan_restore.cli.restore_archive import restore_on_ray
+            from gan_restore.inference.cluster import Settings
 
             for file in files:  # a mistake is told before any worker starts
                 inference.load_restorer(file, Compute("cpu"), **options)
-            contents = tuple((file / inference.BEST if file.is_dir() else file).read_bytes() for file in files)
+            contents = tuple(checkpoint_file(file).read_bytes() for file in files)
             settings = Settings(contents, compute, options, not unguarded, painted, overwrite)
             return restore_on_ray(photos, out, ray, settings)
         targets = _targets(tuple(_found(tuple(map(Path, photos)))), Path(out))
@@ -137,9 +140,9 @@ def _photos(number: int) -> str:
 
 def _advised(photo: Path, load: Callable[[str], inference.Restorer], same_size: bool) -> list[inference.Restorer]:
     """The restorers that a photo needs, which are printed with their reasons."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", inference.PhotoWarning)  # they come again when the photo is restored
-        advice = inference.advise(inference.read_photo(photo), load, same_size=same_size)
+    with photo_warnings():  # they come again when the photo is restored
+        read = inference.read_photo(photo)
+    advice = inference.advise(read, load, same_size=same_size)
     for choice in advice:
         tqdm.write(printable(f"{photo}: {choice}"))
     return [load(choice.model) for choice in advice if choice.use]

@@ -9,8 +9,6 @@ from gan_restore.cli.restore import summary
 from gan_restore.files import UserError, printable
 from gan_restore.inference.cluster import Settings, find_photos, missing, restore_archive
 
-__all__ = ["Settings", "restore_on_ray"]
-
 
 def restore_on_ray(photos: Sequence[str], out: str, address: str, settings: Settings) -> None:
     """Restore the photos that have no result in `out` yet, and print each failure and warning as it comes.

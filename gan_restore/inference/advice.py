@@ -25,7 +25,9 @@ _SOME_SCRATCHED = 0.0025  # share from which on it cannot be said
 _LEAST = 16  # side in pixels from which on scratches are looked for
 _CHANGED = 16 / 255  # change of a pixel that counts
 _NOISY = 2 / 255  # 19 of 20 undamaged photos were below 1.1 / 255, and all of them below 4 / 255
-_GRAINY = 4 / 255  # noise from which on it is removed: 100 undamaged photos of three training sets were below 2.7
+_GRAINY = (
+    4 / 255
+)  # noise from which on it is removed; 101 undamaged photos of three training sets were below 2.7 / 255
 _LARGEST = 3.2e6  # pixels of an enlarged photo
 _SIDE = 512  # the longer side of the copy in which scratches are looked for
 _BLOCK = 8  # side of the areas in which noise is measured
@@ -75,12 +77,13 @@ def advise(
     names = model_names()
     looked = "scratches" in names and min(copy.shape[-2:]) >= _LEAST
     scratched = _scratched(load("scratches"), copy) if looked else 0.0
+    stays = 0.0 if "photo" in names and noise > _GRAINY else noise
     unsure = "; look at them yourself" if _SOME_SCRATCHED < scratched <= _SCRATCHED else ""
     advice = [
         Advice("salt-pepper", impulses > _IMPULSES, f"{impulses:.2%} of the pixels are lone black or white ones"),
         Advice("scratches", scratched > _SCRATCHED, f"{scratched:.2%} of the pixels look scratched{unsure}"),
         Advice("photo", noise > _GRAINY, f"noise of about {255 * noise:.1f} of 255"),
-        _enlargement(photo.pixels, 0.0 if "photo" in names and noise > _GRAINY else noise, names, same_size),
+        _enlargement(photo.pixels, stays, names, same_size),
     ]
     return [choice for choice in advice if choice.model in names]
 

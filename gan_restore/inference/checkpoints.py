@@ -77,11 +77,16 @@ def load_generator(path: str | Path) -> tuple[nn.Module, Recipe, dict[str, Any]]
     return generator.eval(), recipe, facts
 
 
+def checkpoint_file(path: str | Path) -> Path:
+    """The file of a checkpoint, a run folder or a model's name, which need not exist."""
+    if not Path(path).exists() and str(path) in model_names():
+        return model_path(str(path))
+    return Path(path) / BEST if Path(path).is_dir() else Path(path)
+
+
 def _read(path: str | Path, with_weights: bool) -> tuple[Path, tuple[Recipe, dict[str, Any]], dict[str, Tensor]]:
     """The file of a checkpoint, a run folder or a model's name; its recipe and facts; its weights if asked for."""
-    file = Path(path) / BEST if Path(path).is_dir() else Path(path)
-    if not Path(path).exists() and str(path) in model_names():
-        file = model_path(str(path))
+    file = checkpoint_file(path)
     try:
         with safetensors.safe_open(file, framework="pt") as opened:
             metadata = opened.metadata() or {}

@@ -314,7 +314,7 @@ def grid(
     """Pictures with captions in rows, on white; by default as many in a row as fit."""
     font = ImageFont.load_default(15)
     width = max(max(picture.width, int(font.getlength(caption))) for caption, picture in pictures) + gap
-    columns = min(len(pictures), max(1, _GRID_WIDTH // width))
+    columns = columns or min(len(pictures), max(1, _GRID_WIDTH // width))
     rows = [pictures[first : first + columns] for first in range(0, len(pictures), columns)]
     heights = [max(picture.height for _, picture in row) + gap + line for row in rows]
     sheet = Image.new("RGB", (columns * width, sum(heights)), "white")

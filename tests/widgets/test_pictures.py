@@ -156,3 +156,12 @@ def test_the_static_picture_shows_the_start(photo: Tensor) -> None:
 def test_each_row_of_a_grid_is_as_high_as_its_pictures() -> None:
     wide, narrow = Image.new("RGB", (1500, 30)), Image.new("RGB", (1400, 400))
     assert grid([("", wide), ("", narrow)], gap=8, line=22).size == (1508, 30 + 400 + 2 * 30)
+
+
+def test_a_grid_has_as_many_columns_as_asked_for() -> None:
+    pictures = [("", Image.new("RGB", (40, 30)))] * 4
+    assert [grid(pictures, columns, gap=8, line=22).size for columns in (0, 1, 2)] == [
+        (192, 60),
+        (48, 240),
+        (96, 120),
+    ]
