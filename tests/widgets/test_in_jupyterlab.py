@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import nbformat
@@ -23,6 +24,8 @@ from gan_restore.degradations import SaltAndPepper, seeded
 from gan_restore.files import read_csv
 from gan_restore.images import read, write
 from gan_restore.inference.checkpoints import LAST, METRICS, load_state, read_recipe
+
+ROOT = Path(__file__).parents[2]
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 PICTURES = [
@@ -54,8 +57,7 @@ def eventually(is_true: Callable[[], object], seconds: float = 60) -> None:
 @contextmanager
 def jupyterlab(folder: Path, cells: list[str]) -> Iterator[str]:
     """JupyterLab with a notebook of these cells; yields the notebook's address."""
-    sources = ["\n".join(line.removeprefix("    ") for line in cell.strip().splitlines()) for cell in cells]
-    notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
+    notebook = new_notebook(cells=[new_code_cell(dedent(cell).strip()) for cell in cells])
     notebook.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
     nbformat.write(notebook, folder / "widgets.ipynb")
     with socket.socket() as free:
@@ -181,8 +183,32 @@ def test_a_run_is_steered_stopped_and_resumed(page: Any, tmp_path: Path) -> None
     assert steps == sorted(set(steps)) and rows[-1]["lr"] < 0.02 * rows[0]["lr"], "resumed with the slider's factor"
 
 
+def test_the_run_of_notebook_05_is_stopped_and_resumed(page: Any, tmp_path: Path) -> None:
+    notebook = nbformat.read(ROOT / "notebooks" / "05_training.ipynb", as_version=4)
+    cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    cells[0] += f"\nout_dir = {str(tmp_path)!r}"
+    trains = next(number for number, cell in enumerate(cells) if "monitor.train(" in cell)
+    log = tmp_path / "srgan" / METRICS
+    for change in ("overwrite=True", "resume=True"):
+        with jupyterlab(tmp_path, [*cells[:trains], cells[trains].replace("overwrite=True", change)]) as address:
+            has_more = grows(log)
+            run_all_cells(page, address)
+            eventually(has_more, 300)
+            page.get_by_role("button", name="Stop and save").click()
+            page.get_by_text("stopped and saved").first.wait_for()
+    steps = [row["step"] for row in read_csv(log)]
+    assert len(steps) >= 2 and steps == sorted(set(steps)), "the log goes on after the last row"
+    assert load_state(log.parent / LAST)["step"] >= steps[-1]
+
+
 def rate(run: Path) -> float:
     return read_recipe(run).learning_rate
+
+
+def grows(log: Path) -> Callable[[], bool]:
+    """Whether the log has more rows than now, to be asked later."""
+    before = len(read_csv(log)) if log.exists() else 0
+    return lambda: log.exists() and len(read_csv(log)) > before
 
 
 def rests(path: Path) -> bool:
