@@ -28,10 +28,10 @@ def test_an_undamaged_photo_needs_nothing(cat: Tensor) -> None:
     large = F.interpolate(cat, scale_factor=3, mode="bilinear")
     assert chosen(large) == set()
     assert [str(choice).split(":")[0] for choice in advise(Photo.of(large), load)] == [
-        "not salt-pepper",
-        "not scratches",
-        "not photo",
-        "not x2",
+        "salt-pepper not used",
+        "scratches not used",
+        "photo not used",
+        "x2 not used",
     ], "each model that was considered has its reason"
 
 
@@ -60,6 +60,12 @@ def test_impulses_are_no_noise_and_clipped_noise_is_no_impulses(cat: Tensor) -> 
 def test_photos_of_any_size_and_without_any_detail(height: int, width: int) -> None:
     for value in (0.0, 0.4, 1.0):
         assert "salt-pepper" not in chosen(torch.full((1, 3, height, width), value))
+
+
+def test_noise_that_is_cut_off_in_black_areas_is_measured_elsewhere(cat: Tensor) -> None:
+    framed = F.pad(F.interpolate(cat, scale_factor=2), (100, 100, 100, 100))
+    noisy = to_bytes(GaussianNoise(10 / 255)(framed, seeded(0)))
+    assert 255 * _examined(noisy)[2] == pytest.approx(10, abs=2)
 
 
 @pytest.mark.parametrize(("impulses", "noise"), [(0.0, 0.0), (0.0005, 0.012), (0.002, 0.006), (0.2, 0.03)])

@@ -64,7 +64,7 @@ def test_models_are_chosen_by_measurement(page) -> None:
     choose(page, "small.png", encoded(".png"))
     page.check("[name=model][value=clean]")
     page.click("#advise")
-    page.locator("#advice li", has_text="not x2: noise of about").wait_for()
+    page.locator("#advice li", has_text="x2 not used: noise of about").wait_for()
     assert not page.locator("[name=model]:checked").count()
     choose(page, "other.png", encoded(".png"))
     page.locator("#about", has_text="other.png").wait_for()

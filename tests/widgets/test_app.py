@@ -83,14 +83,14 @@ def test_an_old_result_is_not_shown_after_an_error_and_auto_keeps_the_size_of_a_
     assert app.restored is None and not app._wipe.value and app.keep.disabled
     app.model.value = "auto"
     assert torch.equal(app.restore().pixels, app.photo.pixels)
-    assert "not x4: a mask or preserved pixels need a result of the same size" in app.message.value
+    assert "x4 not used: a mask or preserved pixels need a result of the same size" in app.message.value
 
 
 def test_models_are_chosen_by_measurement_and_said(tmp_path: Path) -> None:
     app = RestoreApp()
     app.load(Photo.of(torch.full((1, 3, 30, 40), 0.5)))
     app.restore()
-    assert "not scratches: 0.00% of the pixels look scratched" in app.message.value
+    assert "scratches not used: 0.00% of the pixels look scratched" in app.message.value
 
 
 def test_mistakes_are_named(app: RestoreApp) -> None:

@@ -106,7 +106,7 @@ async function advise() {
   if (number !== taken) return;  // another photo was chosen meanwhile
   const used = new Set(advice.filter(({ use }) => use).map(({ model }) => model));
   for (const box of form.querySelectorAll("[name=model]")) box.checked = used.has(box.value);
-  $("advice").replaceChildren(...advice.map(({ model, use, reason }) => item(`${use ? "" : "not "}${model}: ${reason}`)));
+  $("advice").replaceChildren(...advice.map(({ model, use, reason }) => item(`${model}${use ? "" : " not used"}: ${reason}`)));
   describe();
 }
 
