@@ -61,8 +61,7 @@ class Task:
         return get_recipe(self.recipe, "small", **fields)
 
 
-_X4, _X4_GAN = MODELS["x4"], MODELS["x4-gan"]
-_FACE = MODELS["face-damaged"] if "face-damaged" in MODELS else MODELS["face"]
+_X4, _X4_GAN, _FACE = MODELS["x4"], MODELS["x4-gan"], MODELS["face-damaged"]
 _STRONG_DAMAGE = {"largest_factor": 6.0}
 _LIKE_X4_GAN = {
     name: value for name, value in _X4_GAN.changes.items() if name not in ("upsample", "enlarge", "image_size")

@@ -82,7 +82,7 @@ TEXTS = {
             "other things. Labeled Faces in the Wild, where the faces come from, shows very few children and old "
             "people, and a small share of women; many ethnic groups are hardly or not represented. For them it "
             "may be worse, which was not measured.",
-            "It smooths what needs no restoration, too: good portraits a little, and photos of anything else much.",
+            "It smooths photos of anything but faces, also where they need no restoration.",
         ),
     ),
     "x2": Text("Sharp photos without JPEG artefacts that are too small by half.", _ENLARGED),
@@ -126,7 +126,8 @@ ADVERSARIAL = (
 
 EVERYWHERE = (
     "## Against classical methods",
-    "The strongest classical method of each test set, and what was aimed at.",
+    "The strongest classical method of each test set, what was published for the same test images and damage, by a "
+    "protocol of its own, and what was aimed at.",
     "<!-- table: models --><!-- end -->",
     "## On all test sets",
     "PSNR of the input and of the model's output, for the damage that each model was trained on, also on images "
@@ -319,7 +320,9 @@ def _start(name: str, facts: dict[str, Any]) -> str:
     page = (
         f"[{first}]({first}.md)" if MODELS[first].part_of_package else f"`{first}` of benchmarks/model_recipes.py"
     )
-    return f"{page}, trained for {facts['started_from']['step']:,} steps"
+    share = MODELS[name].start_share
+    mean = f"; the published weights have a share of {share:g} of these" if share else ""
+    return f"{page}, trained for {facts['started_from']['step']:,} steps{mean}"
 
 
 def _loss(recipe: Recipe, facts: dict[str, Any]) -> str:

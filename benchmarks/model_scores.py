@@ -1,6 +1,7 @@
 """Measuring a trained model: tables on its test sets, robustness sweep, undamaged images, and all test sets.
 
-A model is measured as it is published, with weights rounded to half precision. Every measurement is kept in
+A model is measured as it is published: averaged with the weights that it started from, if its entry says so, and
+rounded to half precision. Every measurement is kept in
 `measured.json` beside the run, with what it depends on, and is made again only if that has changed.
 """
 
@@ -90,7 +91,12 @@ class Scorer:
     def __init__(self, name: str, model: Model, run: Path, data: Path, limit: int = 0) -> None:
         self.name, self.model, self.run, self.data, self.limit = name, model, run, data, limit
         generator, recipe, facts = load_generator(run / BEST)
-        generator.half()
+        if model.start_share:
+            start = load_generator(run.parent / model.start_from / BEST)[0].state_dict()
+            own = generator.state_dict()
+            mean = {key: own[key].lerp(start[key], model.start_share) for key in own}
+            generator.load_state_dict(mean)
+        self.generator = generator.half()
         if not all(torch.isfinite(weights).all() for weights in generator.state_dict().values()):
             raise UserError(f"{run / BEST} has weights beyond half precision; lower learning_rate")
         save_generator(run / HALF, generator, recipe, **facts)

@@ -35,16 +35,17 @@ def overview(results: Results) -> str:
                     f"{before['psnr']:.2f}",
                     f"{classical['psnr']:.2f} ({classical['method']})",
                     f"{own['psnr']:.2f}",
+                    target["published"],
                     f"{gain(measured):+.2f}",
                     _judged(gain(measured), target["gain"], "+g") or _judged(own["psnr"], target["psnr"]),
                 ]
             )
-    header = ["model", "test images", "damage", "input", "strongest classical method", "model", "gain", "target"]
+    header = ["model", "test images", "damage", "input", "strongest classical method", "model", "published", "gain"]
     trained: dict[str, list[str]] = {}
     for name, entry in _models(results):
         trained.setdefault(_how_trained(entry), []).append(f"`{name}`")
     notes = [f"- {', '.join(names)}: {how}" for how, names in trained.items()]
-    return "\n".join([*table(header, lines), "", *notes])
+    return "\n".join([*table([*header, "target"], lines), "", *notes])
 
 
 def summary(results: Results) -> str:
@@ -60,10 +61,11 @@ def summary(results: Results) -> str:
                     f"{before['psnr']:.2f}",
                     f"{classical['psnr']:.2f} ({classical['method']})",
                     f"{own['psnr']:.2f}",
+                    entry["targets"][0]["published"],
                 ),
             ]
         )
-    header = ["model", "for", "test images", "input", "strongest classical method", "model"]
+    header = ["model", "for", "test images", "input", "strongest classical method", "model", "published"]
     return "\n".join(table(header, lines))
 
 

@@ -152,7 +152,7 @@ class Pipeline:
             raise UserError(f"{folder} holds no finished run; train {name} first")
         scorer = self.scorer(name)
         scores = scorer.all()
-        generator, recipe, facts = load_generator(folder / BEST)
+        _, recipe, facts = load_generator(folder / BEST)
         images = self.recipe(name).images("train")
         card: package.Card = {
             "purpose": model.purpose,
@@ -164,8 +164,8 @@ class Pipeline:
         }
         if model.part_of_package:
             path = package.MODELS / f"{name}.safetensors"
-            if not _holds(path, generator.half(), facts | {"card": card}):
-                save_generator(path, generator.half(), recipe, **facts, card=card)
+            if not _holds(path, scorer.generator, facts | {"card": card}):
+                save_generator(path, scorer.generator.half(), recipe, **facts, card=card)
             print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
         published: Any = _published()
         published["models"][name] = {
@@ -174,7 +174,10 @@ class Pipeline:
             "size": self.size,
             "seed": recipe.seed,
             "changes": _changes(recipe),
-            "targets": [{"gain": target.gain, "psnr": target.psnr} for target in model.targets],
+            "targets": [
+                {"gain": target.gain, "psnr": target.psnr, "published": target.published}
+                for target in model.targets
+            ],
             "least_undamaged": model.undamaged,
             "everywhere": scores["everywhere"],
             "measured_with": scorer.environment,

@@ -158,7 +158,7 @@ ENTRY: dict[str, Any] = {
     "size": "cpu",
     "seed": 0,
     "changes": {"width": 32},
-    "targets": [{"gain": 4.5, "psnr": None}],
+    "targets": [{"gain": 4.5, "psnr": None, "published": ""}],
     "least_undamaged": 40.0,
     "everywhere": [
         {"data": data, "n_images": 5, "damage": "Scratches()", "preparation": "", "input": 22.0, "model": 35.25}

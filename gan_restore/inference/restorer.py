@@ -18,7 +18,7 @@ from gan_restore.inference.devices import Compute
 from gan_restore.inference.finishing import finish
 from gan_restore.inference.memory import bytes_per_pixel, is_out_of_memory, tile_side
 from gan_restore.inference.models import best_score
-from gan_restore.inference.scales import restore_over_scales
+from gan_restore.inference.scales import ENLARGED, LEAST, restore_enlarged, restore_over_scales
 from gan_restore.inference.tiles import OVERLAP, Tiling, in_tiles
 from gan_restore.recipes.base import Recipe
 
@@ -173,7 +173,9 @@ class Restorer:
             return bytes_per_pixel(self._module, self._fabric.device, self._multiple)
 
     def _restore(self, images: Tensor, tiling: Tiling, progress: Callable[[float], None]) -> Tensor:
-        total, done = self._pixels(images.shape[-2], images.shape[-1], tiling), 0
+        height, width = images.shape[-2:]
+        enlarged = self._over_scales > 0 and max(height, width) < LEAST
+        total, done = ENLARGED**2 * height * width if enlarged else self._pixels(height, width, tiling), 0
 
         def apply(tile: Tensor) -> Tensor:
             nonlocal done
@@ -183,6 +185,8 @@ class Restorer:
             return restored
 
         progress(0.0)
+        if enlarged:
+            return restore_enlarged(apply, images)
         if self._over_scales:
             return restore_over_scales(apply, images, self._over_scales, tiling)
         return in_tiles(lambda tile, _: apply(tile), images, tiling)

@@ -15,7 +15,10 @@ SEEDS = {
 
 @pytest.fixture(autouse=True)
 def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    x2 = ENTRY | {"targets": [{"gain": None, "psnr": 37.6}], "least_undamaged": 60.0}
+    x2 = ENTRY | {
+        "targets": [{"gain": None, "psnr": 37.6, "published": "37.99 (EDSR-baseline)"}],
+        "least_undamaged": 60.0,
+    }
     monkeypatch.setattr(tables, "RESULTS", tmp_path)
     write_json(tmp_path / "models.json", {"models": {"x2": x2, "scratches": ENTRY}, "seeds": SEEDS})
 
@@ -27,10 +30,10 @@ def filled(mark: str) -> list[str]:
 def test_overview_of_models_has_gain_and_target_in_the_order_of_the_models() -> None:
     lines = filled("table: models")
     assert lines[2:4] == [
-        "| `scratches` | 68, cbsd68 (all) | `Scratches()` | 22.00 | 31.00 (inpainting) | 35.25 | +4.25 "
+        "| `scratches` | 68, cbsd68 (all) | `Scratches()` | 22.00 | 31.00 (inpainting) | 35.25 |  | +4.25 "
         "| +4.5 dB: missed |",
-        "| `x2` | 68, cbsd68 (all) | `Scratches()` | 22.00 | 31.00 (inpainting) | 35.25 | +4.25 "
-        "| 37.6 dB: missed |",
+        "| `x2` | 68, cbsd68 (all) | `Scratches()` | 22.00 | 31.00 (inpainting) | 35.25 "
+        "| 37.99 (EDSR-baseline) | +4.25 | 37.6 dB: missed |",
     ]
     assert lines[5].startswith("- `scratches`, `x2`: Size `cpu`, trained on CPU, 1 threads, bf16-mixed, seed 0, ")
     assert lines[5].endswith("commit 0123456.")
@@ -38,9 +41,9 @@ def test_overview_of_models_has_gain_and_target_in_the_order_of_the_models() -> 
 
 def test_summary_has_the_first_test_set_of_each_model() -> None:
     lines = filled("summary: models")
-    assert lines[0] == "| model | for | test images | input | strongest classical method | model |"
+    assert lines[0] == "| model | for | test images | input | strongest classical method | model | published |"
     assert [line.split(" | ")[0] for line in lines[2:]] == ["| `scratches`", "| `x2`"]
-    assert lines[2].endswith(" | 68, cbsd68 (all) | 22.00 | 31.00 (inpainting) | 35.25 |")
+    assert lines[2].endswith(" | 68, cbsd68 (all) | 22.00 | 31.00 (inpainting) | 35.25 |  |")
 
 
 def test_table_of_one_model_has_every_method_the_best_last() -> None:

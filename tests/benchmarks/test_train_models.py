@@ -38,7 +38,7 @@ def tiny_networks() -> Iterator[None]:
 def trained(data_sets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The photos and a finished run of x2, made once."""
     out = tmp_path_factory.mktemp("trained")
-    train_models.run(data_sets, models=("x2",), actions=("train",), out=out)
+    train_models.run(data_sets, models=("x2-photos",), actions=("train",), out=out)
     return out
 
 
@@ -84,6 +84,16 @@ def test_models_of_the_package_fit_into_30_megabytes(size: str) -> None:
             generator = model.recipe_at(size, Path("data")).generator()
         total += 2 * sum(weights.numel() for weights in generator.parameters()) * model.part_of_package
     assert total < 30e6
+
+
+def test_published_weights_have_a_share_of_those_at_the_start(data_sets: Path, out: Path) -> None:
+    train_models.run(data_sets, models=("x2-photos", "x2"), actions=("train",), out=out)
+    files = [out / "cpu" / name / BEST for name in ("x2-photos", "x2")]
+    start, end = (load_generator(file)[0].state_dict() for file in files)
+    own = model_scores.Scorer("x2", MODELS["x2"], out / "cpu" / "x2", data_sets).generator.state_dict()
+    assert MODELS["x2"].start_share == 0.5 and not same_weights(*files)
+    for name, weights in own.items():
+        assert torch.equal(weights, (start[name] + end[name]).div(2).half())
 
 
 def test_models_are_trained_measured_and_published_once(
@@ -147,7 +157,7 @@ def test_a_stopped_measurement_goes_on_where_it_stopped(
     monkeypatch.setattr(evaluation, "evaluate", evaluate)
     for stopped in (True, False):
         with pytest.raises(KeyboardInterrupt) if stopped else contextlib.nullcontext():
-            train_models.run(data_sets, models=("x2",), actions=("measure",), out=out)
+            train_models.run(data_sets, models=("x2-photos",), actions=("measure",), out=out)
     assert sets[:3] == ["set5", "cbsd68", "cbsd68"] and "set5" not in sets[2:]
 
 
@@ -162,17 +172,17 @@ def test_a_measurement_is_repeated_only_if_its_weights_its_damage_its_sample_or_
 
     def measure(limit: int) -> list[str]:
         measured.clear()
-        model = dataclasses.replace(MODELS["x2"], targets=MODELS["x2"].targets[:1])
-        model_scores.Scorer("x2", model, out / "cpu" / "x2", data_sets, limit).table(model.targets[0])
+        model = dataclasses.replace(MODELS["x2-photos"], targets=MODELS["x2-photos"].targets[:1])
+        model_scores.Scorer("x2-photos", model, out / "cpu" / "x2-photos", data_sets, limit).table(model.targets[0])
         return list(measured)
 
     monkeypatch.setattr(evaluation, "evaluate", evaluate)
     assert measure(1) == ["set5"] and measure(1) == []
     assert measure(2) == ["set5"] and measure(2) == []
-    other_weights(out / "cpu" / "x2", 1.1)
+    other_weights(out / "cpu" / "x2-photos", 1.1)
     assert measure(2) == ["set5"] and measure(2) == []
-    targets = (dataclasses.replace(MODELS["x2"].targets[0], changes={"noise_sigma": 0.1}),)
-    monkeypatch.setitem(MODELS, "x2", dataclasses.replace(MODELS["x2"], targets=targets))
+    targets = (dataclasses.replace(MODELS["x2-photos"].targets[0], changes={"noise_sigma": 0.1}),)
+    monkeypatch.setitem(MODELS, "x2-photos", dataclasses.replace(MODELS["x2-photos"], targets=targets))
     assert measure(2) == ["set5"] and measure(2) == []
     monkeypatch.setattr(model_scores, "_hash_of_code", lambda: "other code")
     assert measure(2) == ["set5"] and measure(2) == []
@@ -184,7 +194,7 @@ def test_a_run_that_was_started_elsewhere_is_taken_if_its_settings_and_images_ar
     elsewhere = shutil.move(out, tmp_path / "elsewhere")
     shutil.copytree(elsewhere / "cpu", out / "cpu")
     train = training.train
-    command = {"models": ("x2",), "actions": ("train",), "out": out}
+    command = {"models": ("x2-photos",), "actions": ("train",), "out": out}
     monkeypatch.setattr(training, "train", never)
     train_models.run(data_sets, **command)
 
@@ -194,13 +204,15 @@ def test_a_run_that_was_started_elsewhere_is_taken_if_its_settings_and_images_ar
         patch.setattr(train_models, "_is_finished", lambda folder: False)
         train_models.run(data_sets, **command)
     (recipe, *_), options = resumed[0]
-    before = read_json(out / "cpu" / "x2" / "recipe.json")
+    before = read_json(out / "cpu" / "x2-photos" / "recipe.json")
     assert options == {"resume": True} and recipe.data == before["data"] != str(out / "data" / "photos")
     monkeypatch.setattr(training, "train", train)
 
-    longer = dataclasses.replace(MODELS["x2"], cpu=MODELS["x2"].cpu | {"epochs": 2, "pretrain_epochs": 2})
+    longer = dataclasses.replace(
+        MODELS["x2-photos"], cpu=MODELS["x2-photos"].cpu | {"epochs": 2, "pretrain_epochs": 2}
+    )
     with monkeypatch.context() as patch, pytest.raises(UserError, match="epochs 1, not 2"):
-        patch.setitem(MODELS, "x2", longer)
+        patch.setitem(MODELS, "x2-photos", longer)
         train_models.run(data_sets, **command)
     shutil.copy(data_sets / "cbsd68" / "cb00.png", out / "data" / "photos" / "train" / "bsd_bs00.png")
     with pytest.raises(UserError, match="was trained on other images"):
@@ -211,10 +223,10 @@ def test_a_run_that_was_started_elsewhere_is_taken_if_its_settings_and_images_ar
     ("options", "message"),
     [
         ({"models": ("scratch",)}, r"no model 'scratch' \(did you mean scratches\?\)"),
-        ({"models": ("x2",), "actions": ("publish",), "limit": 2}, "results of a sample are not published"),
+        ({"models": ("x2-photos",), "actions": ("publish",), "limit": 2}, "results of a sample are not published"),
         ({"models": ("x4",), "actions": ("publish",)}, "no finished run; train x4 first"),
         ({"models": ("x4-gan",)}, "x4-gan starts from x4; train that model first"),
-        ({"models": ("x2",), "threads": 0}, "threads at least 1"),
+        ({"models": ("x2-photos",), "threads": 0}, "threads at least 1"),
     ],
 )
 def test_what_cannot_be_done_is_refused(data_sets: Path, out: Path, options: dict, message: str) -> None:
@@ -223,9 +235,9 @@ def test_what_cannot_be_done_is_refused(data_sets: Path, out: Path, options: dic
 
 
 def test_weights_that_half_precision_cannot_hold_are_refused(data_sets: Path, out: Path) -> None:
-    other_weights(out / "cpu" / "x2", 1e9)
+    other_weights(out / "cpu" / "x2-photos", 1e9)
     with pytest.raises(UserError, match="beyond half precision"):
-        train_models.run(data_sets, models=("x2",), actions=("measure",), out=out)
+        train_models.run(data_sets, models=("x2-photos",), actions=("measure",), out=out)
 
 
 def test_results_are_printed_beside_their_targets(capsys: pytest.CaptureFixture) -> None:

@@ -6,6 +6,7 @@ from torch import Tensor
 from gan_restore.baselines import median
 from gan_restore.images import to_bytes
 from gan_restore.inference import Restorer, restore_over_scales, scales
+from gan_restore.inference.scales import restore_enlarged
 from gan_restore.inference.tiles import Tiling
 from gan_restore.recipes.names import get
 
@@ -66,6 +67,18 @@ def test_only_old_prints_are_restored_over_scales(monkeypatch: pytest.MonkeyPatc
     restorer, images = Restorer(generator, recipe=recipe), torch.rand(1, 3, 30, 1200)
     assert restorer(images).shape == images.shape
     assert seen == [(8, 300), (15, 600), (30, 1200)]
+    seen.clear()
+    told: list[float] = []
+    assert restorer.restore(torch.rand(1, 3, 26, 48), progress=told.append).shape == (1, 3, 26, 48)
+    assert seen == [(104, 192)], "a very small image is enlarged"
+    assert told[0] == 0 and told[-1] == 1
+
+
+def test_only_the_change_of_an_enlarged_image_reaches_the_image() -> None:
+    images = torch.rand(2, 3, 5, 31)
+    assert torch.equal(restore_enlarged(lambda large: large, to_bytes(images)), to_bytes(images))
+    brighter = restore_enlarged(lambda large: large + 0.1, images)
+    assert torch.allclose(brighter, (images + 0.1).clamp(0, 1), atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [(301, 199), (96, 333)])
