@@ -63,9 +63,11 @@ class Task:
 
 _X4, _X4_GAN, _FACE = MODELS["x4"], MODELS["x4-gan"], MODELS["face-damaged"]
 _STRONG_DAMAGE = {"largest_factor": 6.0}
-_LIKE_X4_GAN = {
-    name: value for name, value in _X4_GAN.changes.items() if name not in ("upsample", "enlarge", "image_size")
-}
+_SHARED = (
+    "adversarial", "adversarial_weight", "beta1", "discriminator_kind", "discriminator_learning_rate",
+    "discriminator_width", "learning_rate", "perceptual_network", "perceptual_weight", "pixel_weight",
+)  # fmt: skip
+_LIKE_X4_GAN = {name: getattr(_X4_GAN.recipe_at("cpu", Path()), name) for name in _SHARED}
 
 TASKS = {
     "x4": Task(
@@ -76,11 +78,10 @@ TASKS = {
     "face": Task(
         "face-cgan", "faces", "faces", "test",
         {**_FACE.changes, **_FACE.cpu, **_STRONG_DAMAGE},
-        {**_FACE.changes, **_FACE.cpu, **_STRONG_DAMAGE, **_LIKE_X4_GAN, "pixel_weight": 1.0, "crops_per_image": 3,
-         "epochs": 2},
+        {**_FACE.changes, **_FACE.cpu, **_STRONG_DAMAGE, **_LIKE_X4_GAN, "crops_per_image": 3, "epochs": 2},
     ),
 }  # fmt: skip
-"""Tasks with several plausible answers. The weights of the losses are those of the model `x4-gan`."""
+"""Tasks with several plausible answers. The losses and their weights are those of the model `x4-gan`."""
 
 
 def run(

@@ -7,17 +7,15 @@ Everything that a file states is read from it; what no file can state is in `TEX
 from what this command writes. The pictures are drawn by model_figures.py.
 """
 
-import dataclasses
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import model_figures
 import tables
-from model_recipes import MODELS
+from model_recipes import MODELS, changes_of
 from model_tables import methods, sweep_table, table
 
-from gan_restore import recipes
 from gan_restore.cli.arguments import parse
 from gan_restore.files import UserError, read_json
 from gan_restore.inference import Card, Measured, best_score, gain, load_generator, model_names, model_path
@@ -291,12 +289,7 @@ def _gain(measured: Measured) -> str:
 
 
 def _training(name: str, recipe: Recipe, facts: dict[str, Any], card: Card) -> list[tuple[str, str]]:
-    small = recipes.get(recipe.name, "small")
-    changes = [
-        f"`{field.name}` {getattr(recipe, field.name)}"
-        for field in dataclasses.fields(recipe)
-        if getattr(recipe, field.name) != getattr(small, field.name) and field.name not in ("scale", "seed")
-    ]
+    changes = [f"`{field}` {value}" for field, value in changes_of(recipe).items()]
     others = f" with other values for {', '.join(changes)}" if changes else ""
     data = "; ".join(f"{x['data']}, {x['images']:,} images, {x['licence']}" for x in card["trained_on"])
     versions = ", ".join(f"{name} {version}" for name, version in card["versions"].items())

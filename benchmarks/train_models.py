@@ -19,7 +19,7 @@ from typing import Any, Literal
 import torch
 import tyro
 from model_data import prepare, sources
-from model_recipes import CHEAPEST, MODELS, Model, Size
+from model_recipes import CHEAPEST, MODELS, Model, Size, changes_of
 from model_scores import Scorer, Scores
 
 from gan_restore import training
@@ -37,7 +37,6 @@ from gan_restore.inference.checkpoints import (
     save_generator,
 )
 from gan_restore.recipes.base import Recipe
-from gan_restore.recipes.names import get as get_recipe
 from gan_restore.training.run_folder import ENVIRONMENT, fingerprint
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "models.json"
@@ -173,7 +172,7 @@ class Pipeline:
             "recipe": recipe.name,
             "size": self.size,
             "seed": recipe.seed,
-            "changes": _changes(recipe),
+            "changes": changes_of(recipe),
             "targets": [
                 {"gain": target.gain, "psnr": target.psnr, "published": target.published}
                 for target in model.targets
@@ -230,12 +229,6 @@ def _how_trained(folder: Path) -> dict[str, Any]:
         **{name: ", then ".join(values) or None for name, values in several.items()},
         "versions": starts[-1]["versions"],
     }
-
-
-def _changes(recipe: Recipe) -> dict[str, Any]:
-    """The fields of a recipe that differ from its scale `small`, without paths and the seed."""
-    ours, small = (one.portable().to_dict() for one in (recipe, get_recipe(recipe.name, "small")))
-    return {name: value for name, value in ours.items() if value != small[name] and name != "seed"}
 
 
 def _differences(ours: Recipe, theirs: Recipe) -> str:

@@ -54,6 +54,9 @@ class Srgan(Recipe):
 
     robustness: ClassVar = ("noise_sigma", (0.0, 0.01, 0.02, 0.04, 0.08))
     improved: ClassVar[dict[str, Any]] = {**IMPROVED, "kernel": 3, "pixel_loss": "l1", "pixel_weight": 1.0}
+    local: ClassVar[dict[str, Any]] = {
+        "discriminator_kind": "local", "discriminator_width": 32, "adversarial": "hinge",
+    }  # fmt: skip
     scales: ClassVar[dict[Scale, dict[str, Any]]] = {
         # Four times, where many answers are plausible. The model x4 was trained on the pixel loss for hours, so
         # minutes of the adversarial stage show what that stage adds. Without the perceptual loss: VGG19's weights
@@ -61,12 +64,14 @@ class Srgan(Recipe):
         "smoke": {
             **improved, **SMOKE, "enlarge": 4, "upsample": "resize", "width": 32, "blocks": 10, "start_from": "x4",
             "epochs": 6, "pretrain_epochs": 0, "crops_per_image": 45, "val_images": 4, "learning_rate": 2.5e-4,
-            "beta1": 0.5, "discriminator_kind": "local", "discriminator_width": 32, "adversarial": "hinge",
-            "discriminator_learning_rate": 4e-3, "adversarial_weight": 0.018, "perceptual_weight": 0.0,
+            "beta1": 0.5, **local, "discriminator_learning_rate": 4e-3, "adversarial_weight": 0.018,
+            "perceptual_weight": 0.0,
         },
+        # The adversarial stage of the model x4-gan (docs/results.md), without its perceptual loss.
         "small": {
             **improved, "epochs": 12, "crops_per_image": 100, "pretrain_epochs": 10, "learning_rate": 2e-4,
-            "perceptual_weight": 0.0, "val_images": 20,
+            "perceptual_weight": 0.0, "val_images": 20, "upsample": "resize", "adversarial_learning_rate": 1e-4,
+            **local, "discriminator_learning_rate": 1e-3, "adversarial_weight": 0.012,
         },
         "full": {},
     }  # fmt: skip
