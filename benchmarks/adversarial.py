@@ -6,7 +6,8 @@
 A first run trains on the pixel loss alone. From its weights, three runs of equal length train on the pixel loss, on
 pixel, perceptual and adversarial loss together, and on the adversarial loss alone. DATA is a folder that holds
 bsd400/, cbsd68/ and faces/ (with train/ and val/). A run that is finished is only measured; a run that was stopped
-is resumed, and the results of other tasks in OUT are kept.
+is resumed, and the results of other tasks in OUT are kept. `python benchmarks/tables.py OUT` writes the tables of
+docs/results.md, if OUT is named adversarial.
 """
 
 import dataclasses
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import tables
 import tyro
 from model_recipes import MODELS
 from torch import Tensor
@@ -126,7 +128,7 @@ def run(
             "rows": rows,
         }
         write_json(file, results)
-        print(f"\n{as_table(rows)}\n")
+        print(f"\n{tables.losses(results, name)}\n")
         figure = crops(pairs, runs, compute, task.recipe_of(data, seed, **task.fields))
         figures.save_figure(figure, out / f"{name}.png")
         print(f"crops: {out / name}.png")
@@ -165,33 +167,19 @@ def mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def as_table(rows: list[dict[str, Any]]) -> str:
-    """The rows as a Markdown table."""
-    lines = [
-        "| method | PSNR (dB) | SSIM | EfficientNet-lite0 distance | texture distance |",
-        "|---|---|---|---|---|",
-    ]
-    for row in rows:
-        lines.append(
-            f"| {row['method']} | {row['psnr']:.2f} | {row['ssim']:.4f} | {row['efficientnet_distance']:.4f} | "
-            f"{row['texture_distance']:.2f} |"
-        )
-    return "\n".join(lines)
-
-
 def crops(pairs: Sequence[Pair], runs: dict[str, Path], compute: Compute, recipe: Recipe, side: int = 96) -> Any:
     """The square with the most detail of four test images, a row each: input, every run, clean image."""
     restorers = {name: load_restorer(path, compute) for name, path in runs.items() if name != "first run"}
     chosen = [pairs[index] for index in range(0, len(pairs), max(1, len(pairs) // 4))][:4]
     figure, axes = figures.new_figure(len(chosen), len(restorers) + 2, 2.6, 2.7)
-    for row, pair in zip(axes, chosen, strict=True):
+    for number, (row, pair) in enumerate(zip(axes, chosen, strict=True)):
         images: dict[str, Tensor] = {recipe.input_name: recipe.as_input(pair.degraded)}
         images |= {name: restore(pair.degraded) for name, restore in restorers.items()} | {"clean": pair.clean}
         left, top, width = figures.busiest_box(pair.clean, side)
         for axis, (name, image) in zip(row, images.items(), strict=True):
             detail = figures.as_array(image)[top : top + width, left : left + width]
             axis.imshow(detail, vmin=0, vmax=1, interpolation="nearest")
-            axis.set_title(name if row is axes[0] else "", fontsize=9)
+            axis.set_title("" if number else name, fontsize=9)
             axis.set_axis_off()
     return figure
 

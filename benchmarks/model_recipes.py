@@ -162,7 +162,7 @@ MODELS: dict[str, Model] = {
         "soft, noisy photos with JPEG artefacts, of a range of strengths",
         "photos",
         (Target("cbsd68", _PUBLISHED_DAMAGE, gain=0.6), Target("cbsd68", gain=1.0)),
-        # A fifth of the crops is undamaged. Without them it changed undamaged photos more: 37, not 41 dB (12 photos).
+        # A fifth of the crops is undamaged. Without them it changed undamaged photos more: 37 dB, not 41 (of 12).
         changes={**_PHOTO, "learning_rate": 3e-4},
         cpu={**_ONE_CORE, **_SIX_BLOCKS, "crops_per_image": 20, "epochs": 3},
         small={"width": 32, "epochs": 3},
@@ -258,7 +258,7 @@ CHEAPEST = "x4"
 
 
 def changes_of(recipe: Recipe) -> dict[str, Any]:
-    """The fields that differ from the scale `small`, without paths, the seed and those of an unused discriminator."""
+    """The fields that differ from the scale `small`, without paths, the seed and an unused discriminator's."""
     ours, small = (one.portable().to_dict() for one in (recipe, get_recipe(recipe.name, "small")))
     left_out = {"seed"} | (set() if recipe.adversarial_weight else _OF_THE_DISCRIMINATOR)
     return {name: value for name, value in ours.items() if value != small[name] and name not in left_out}

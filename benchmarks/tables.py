@@ -10,6 +10,8 @@ Three forms exist:
 - `table: FILE RECIPE` has one line for each method;
 - `table: FILE RECIPE WORDS` has them for the test images whose name contains WORDS, if there are several sets.
 
+`table: adversarial TASK` has the losses that `adversarial.py` compared.
+
 The forms of docs/results/models.json are those of `model_tables`.
 
 `<!-- minutes: FILE -->` marks the place of the minutes that a course took. A test fails if a text differs from what
@@ -87,6 +89,8 @@ def fill(text: str) -> str:
             return f"{opening}{math.ceil(results['seconds'] / 60)}{closing}"  # rounded up, for the site
         if what in model_tables.FORMS:
             table = model_tables.FORMS[what](results, *rest)
+        elif "tasks" in results:
+            table = losses(results, *rest)
         elif "models" in results:
             table = model_tables.one_model(results, *rest) if rest else model_tables.overview(results)
         else:
@@ -157,6 +161,29 @@ def variants(results: Results) -> str:
     lines = ["| variant | PSNR (dB) | training seconds |", "|---|---|---|"]
     lines += [f"| {row['variant']} | {row['psnr']:.2f} | {row['seconds']:.0f} |" for row in results["variants"]]
     return "\n".join([*lines, "", f"Measured on {results['data']}.", _made_by(results)])
+
+
+def losses(results: Results, name: str) -> str:
+    """The same network trained on with different losses: one line for each."""
+    task = results["tasks"][name]
+    lines = [
+        [
+            *(row["method"], f"{row['psnr']:.2f}", f"{row['ssim']:.4f}", f"{row['efficientnet_distance']:.3f}"),
+            *(f"{row['texture_distance']:.2f}", f"{row['steps']:,}" if "steps" in row else ""),
+        ]
+        for row in task["rows"]
+    ]
+    header = ["method", "PSNR (dB)", "SSIM", "EfficientNet-lite0 distance", "texture distance", "steps"]
+    return "\n".join(
+        [
+            f"Recipe `{task['recipe']}`, trained on {task['trained_on']}. Measured on {task['n_images']} images of "
+            f"{task['tested_on']}. Damage: `{task['damage']}`.",
+            "",
+            *model_tables.table(header, lines),
+            "",
+            _made_by(results),
+        ]
+    )
 
 
 def _notes(rows: Sequence[Row]) -> list[str]:

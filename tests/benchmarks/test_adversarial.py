@@ -4,11 +4,13 @@ from pathlib import Path
 import adversarial
 import numpy as np
 import pytest
+import tables
 import torch
 
 from gan_restore.files import UserError, read_json
 from gan_restore.images import write
 from gan_restore.inference.checkpoints import load_facts
+from gan_restore.inference.devices import Compute
 
 SMALL = {"width": 4, "blocks": 1, "discriminator_width": 4, "image_size": 32, "crops_per_image": 1, "epochs": 1}
 
@@ -42,6 +44,15 @@ def test_three_losses_start_from_one_run(data: Path, tmp_path: Path, monkeypatch
     }  # fmt: skip
     assert load_facts(tmp_path / "out" / "x4" / "pixel-loss")["started_from"]["file"] == "first"
     assert (tmp_path / "out" / "x4.png").is_file()
+    lines = tables.losses(read_json(tmp_path / "out" / "results.json"), "x4").splitlines()
+    assert lines[0].startswith("Recipe `srgan`, trained on bsd400. Measured on 4 images of cbsd68. ")
+    assert [line.split(" | ")[0] for line in lines[4:9]] == [f"| {row['method']}" for row in found["rows"]]
+    recipe = task.recipe_of(data, 0, **task.fields)
+    runs = {loss: tmp_path / "out" / "x4" / loss.replace(" ", "-") for loss in task.losses}
+    pairs = adversarial.Pairs(recipe.images("train"), recipe)
+    figure = adversarial.crops(pairs, runs, Compute(), recipe, side=16)
+    titles = [axis.get_title() for axis in figure.axes]
+    assert titles[:5] == ["bicubic enlargement", *task.losses, "clean"] and not any(titles[5:])
     adversarial.run(data, ("x4",), out=tmp_path / "out")
     assert read_json(tmp_path / "out" / "results.json")["tasks"]["x4"]["rows"] == found["rows"], "only measured"
 
