@@ -58,9 +58,9 @@ def advise(
 
     Four measurements decide. Lone black and white pixels are those far from the median around them. Scratches
     are what the model `scratches` changes in a copy of at most 512 pixels a side. Noise is the standard deviation
-    of the finest details in the smoothest hundredth of the photo, apart from areas that are nearly black or white;
-    strong JPEG compression hides it. A small photo
-    is enlarged unless it stays noisy, because noise would be enlarged, too.
+    of the finest details in the smoothest hundredth of the photo, apart from areas that are nearly black or white
+    if the photo has enough others; strong JPEG compression hides it. A small photo is enlarged unless it stays
+    noisy, because noise would be enlarged, too.
 
     Args:
         photo: the photo.
@@ -116,13 +116,19 @@ def _examined(pixels: Tensor) -> tuple[Tensor, float, float]:
     height, width = pixels.shape[-2:]
     by = math.ceil(max(height, width) / _SIDE)
     copy = torch.empty(1, 3, math.ceil(height / by), math.ceil(width / by))
-    noises, lone = [], 0
+    noises: list[float] = []
+    gray: list[bool] = []
+    lone = 0
     for rows in row_strips(height, width, by):
         part, found = _without_lone_pixels(to_unit(pixels[..., rows, :]).expand(-1, 3, -1, -1))
         lone += found
         copy[..., rows.start // by : math.ceil(rows.stop / by), :] = F.avg_pool2d(part, by, ceil_mode=True)
-        noises += _deviations(part).tolist()
-    seen = sorted(noise for noise in noises if noise)
+        found_noise, is_gray = _deviations(part)
+        noises += found_noise.tolist()
+        gray += is_gray.tolist()
+    if 2 * sum(gray) < len(gray):  # such as a page of text, where only the letters would be left
+        gray = [True] * len(gray)
+    seen = sorted(noise for noise, use in zip(noises, gray, strict=True) if noise and use)
     return copy, lone / (height * width), seen[len(seen) // 100] if seen else 0.0
 
 
@@ -138,15 +144,15 @@ def _without_lone_pixels(images: Tensor) -> tuple[Tensor, int]:
     return replaced, int(far.sum())
 
 
-def _deviations(images: Tensor) -> Tensor:
+def _deviations(images: Tensor) -> tuple[Tensor, Tensor]:
     """The standard deviation of diagonal details, which is that of white noise, in areas of 8 x 8 pixels.
 
-    It is 0 in areas of which a quarter is nearly black or white, because noise is cut off there.
+    Also whether each area is gray enough: in one of which a quarter is nearly black or white, noise is cut off.
     """
     if min(images.shape[-2:]) <= _BLOCK:
-        return images.new_zeros(0)
+        return images.new_zeros(0), images.new_zeros(0, dtype=torch.bool)
     above, below = images[..., :-1, :], images[..., 1:, :]
     details = (above[..., :-1] - above[..., 1:] - below[..., :-1] + below[..., 1:]) / 2
     deviations = F.avg_pool2d(details.square().mean(1, keepdim=True), _BLOCK).sqrt()
     from_gray = (F.avg_pool2d(images[..., :-1, :-1].mean(1, keepdim=True), _BLOCK // 2) - 0.5).abs()
-    return torch.where(F.max_pool2d(from_gray, 2) < 0.5 - _CLIPPED, deviations, 0.0).flatten()
+    return deviations.flatten(), (F.max_pool2d(from_gray, 2) < 0.5 - _CLIPPED).flatten()

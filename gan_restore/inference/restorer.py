@@ -18,7 +18,7 @@ from gan_restore.inference.devices import Compute
 from gan_restore.inference.finishing import finish
 from gan_restore.inference.memory import bytes_per_pixel, is_out_of_memory, tile_side
 from gan_restore.inference.models import best_score
-from gan_restore.inference.scales import ENLARGED, LEAST, restore_enlarged, restore_over_scales
+from gan_restore.inference.scales import ENLARGED, SMALLEST_SIDE, restore_enlarged, restore_over_scales
 from gan_restore.inference.tiles import OVERLAP, Tiling, in_tiles
 from gan_restore.recipes.base import Recipe
 
@@ -34,9 +34,9 @@ class Restorer:
     Args:
         generator: a network N x 3 x H x W -> N x 3 x factor H x factor W, both in [0, 1].
         compute: the device, the precision and whether to compile; by default a GPU if there is one.
-        recipe: the recipe of the generator. It says by which factor images are enlarged, whether large images are
-            restored over scales (`Recipe.over_scales`) and whether gray photos stay gray (`Recipe.keep_tone`).
-            Without it, the generator is applied to the image as it is.
+        recipe: the recipe of the generator. It says by which factor images are enlarged, whether large and very
+            small images are restored at other sizes (`Recipe.over_scales`), and whether gray photos stay gray
+            (`Recipe.keep_tone`). Without it, the generator is applied to the image as it is.
         strength: between the degraded image, 0, and the restored one, 1. Enlargements mix with bicubic ones.
         preserve: pixels whose channels all changed by less than this, in [0, 1], keep their values exactly. Only
             for generators that keep the size: an enlargement has no pixel to keep.
@@ -173,8 +173,8 @@ class Restorer:
             return bytes_per_pixel(self._module, self._fabric.device, self._multiple)
 
     def _restore(self, images: Tensor, tiling: Tiling, progress: Callable[[float], None]) -> Tensor:
+        enlarged = self._over_scales > 0 and max(images.shape[-2:]) < SMALLEST_SIDE
         height, width = images.shape[-2:]
-        enlarged = self._over_scales > 0 and max(height, width) < LEAST
         total, done = ENLARGED**2 * height * width if enlarged else self._pixels(height, width, tiling), 0
 
         def apply(tile: Tensor) -> Tensor:

@@ -178,7 +178,8 @@ class Recipe:
     def over_scales(self) -> int:
         """Larger images are restored over scales from this longer side on; 0: at their own size only.
 
-        For damage that is the larger, the larger the scan (see `inference.restore_over_scales`).
+        For damage that is the larger, the larger the scan (see `inference.restore_over_scales`). Images of less
+        than 64 pixels are then restored enlarged.
         """
         return 0
 

@@ -31,7 +31,7 @@ def test_the_chroma_shift_is_that_of_the_repaired_pixels_only() -> None:
 
 def test_a_model_is_measured_on_every_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for i in range(2):
-        write(tmp_path / "cbsd68" / f"{i}.png", torch.rand(1, 3, 40, 50))
+        write(tmp_path / "cbsd68" / f"{i}.png", torch.rand(1, 3, 50, 64))
     recipe = tiny("pix2pix", damage="print")
     save_generator(tmp_path / BEST, recipe.generator(), recipe)
     monkeypatch.setattr(photo_kinds, "KINDS", {"gray": photo_kinds.KINDS["gray"]})

@@ -68,6 +68,13 @@ def test_noise_that_is_cut_off_in_black_areas_is_measured_elsewhere(cat: Tensor)
     assert 255 * _examined(noisy)[2] == pytest.approx(10, abs=2)
 
 
+def test_a_page_of_text_is_as_noisy_as_its_paper() -> None:
+    page = torch.full((1, 3, 400, 400), 250 / 255)
+    page[..., 50:350:12, 40:360:3] = 0.1
+    noise = 255 * _examined(to_bytes(GaussianNoise(1 / 255)(page, seeded(0))))[2]
+    assert noise < 2 and _examined(torch.zeros(1, 3, 40, 40, dtype=torch.uint8))[2] == 0
+
+
 @pytest.mark.parametrize(("impulses", "noise"), [(0.0, 0.0), (0.0005, 0.012), (0.002, 0.006), (0.2, 0.03)])
 def test_impulses_and_noise_are_measured(impulses: float, noise: float) -> None:
     ramp = torch.linspace(0.25, 0.75, 600).expand(1, 3, 400, 600)

@@ -70,7 +70,7 @@ def test_only_old_prints_are_restored_over_scales(monkeypatch: pytest.MonkeyPatc
     seen.clear()
     told: list[float] = []
     assert restorer.restore(torch.rand(1, 3, 26, 48), progress=told.append).shape == (1, 3, 26, 48)
-    assert seen == [(104, 192)], "a very small image is enlarged"
+    assert seen == [(156, 288)], "a very small image is enlarged"
     assert told[0] == 0 and told[-1] == 1
 
 
