@@ -109,7 +109,7 @@ def run(
     compute = Compute().for_training()
     file = out / "results.json"
     done = read_json(file)["tasks"] if file.exists() else {}
-    results: dict[str, Any] = {"seed": seed, **compute.environment(compute.fabric().device), "tasks": done}
+    results: dict[str, Any] = {"tasks": done}
     for name in tasks:
         task, folder = TASKS[name], out / name
         first = start or trained(task.recipe_of(data, seed, **task.first), folder / "first", compute)
@@ -126,6 +126,8 @@ def run(
             "damage": pairs[0].damage,
             "fields": {**({} if start else {"first run": task.first}), **task.losses},
             "rows": rows,
+            "seed": seed,
+            **compute.environment(compute.fabric().device),
         }
         write_json(file, results)
         print(f"\n{tables.losses(results, name)}\n")

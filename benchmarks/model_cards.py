@@ -55,8 +55,7 @@ TEXTS = {
             "Stains, faded areas and lost corners mostly stay. A crack of more than about ten pixels can leave a "
             "scar of another colour.",
             "A large lost area stays as it is. What lay under it cannot be known.",
-            "In very small images, white areas at the border can be taken for torn edges. This costs more than the "
-            "repairs gain on FER2013's faces of 48 x 48 pixels.",
+            "Images of less than 64 pixels are hardly changed, because damage cannot be told from their details.",
             "Thin bright or dark lines that belong to the photo, such as wires, writing and single hairs, can be "
             "taken for scratches.",
             "In small faces, eyes, glasses and highlights can be taken for damage: of a portrait of 256 x 336 "
@@ -124,12 +123,15 @@ ADVERSARIAL = (
 
 EVERYWHERE = (
     "## Against classical methods",
-    "The strongest classical method of each test set, what was published for the same test images and damage, by a "
-    "protocol of its own, and what was aimed at.",
+    "The strongest classical method of each test set, and what was aimed at. *Published* are results of larger "
+    "networks that were trained on other data and measured by protocols of their own: EDSR-baseline "
+    "([Lim et al. 2017](https://arxiv.org/abs/1707.02921)), SRResNet and SRGAN "
+    "([Ledig et al. 2017](https://arxiv.org/abs/1609.04802)), and the U-Net that `unet-denoiser` follows "
+    "([unet-denoiser.md](unet-denoiser.md)). Of a GAN, a higher PSNR is not the aim.",
     "<!-- table: models --><!-- end -->",
     "## On all test sets",
     "PSNR of the input and of the model's output, for the damage that each model was trained on, also on images "
-    "that it was not made for. A model that is not in the table above was trained for this measurement only.",
+    "that it was not made for. A model without a card was trained as a step to another one, or to be measured.",
     "<!-- everywhere: models --><!-- end -->",
     "## On undamaged images",
     "PSNR of the output against the undamaged input. The output of super-resolution was shrunk to the size of the "

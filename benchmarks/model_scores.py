@@ -1,8 +1,8 @@
 """Measuring a trained model: tables on its test sets, robustness sweep, undamaged images, and all test sets.
 
 A model is measured as it is published: averaged with the weights that it started from, if its entry says so, and
-rounded to half precision. Every measurement is kept in
-`measured.json` beside the run, with what it depends on, and is made again only if that has changed.
+rounded to half precision. Every measurement is kept in `measured.json` beside the run, with what it depends on, and
+is made again only if that has changed.
 """
 
 import dataclasses
@@ -92,10 +92,11 @@ class Scorer:
         self.name, self.model, self.run, self.data, self.limit = name, model, run, data, limit
         generator, recipe, facts = load_generator(run / BEST)
         if model.start_share:
-            start = load_generator(run.parent / model.start_from / BEST)[0].state_dict()
-            own = generator.state_dict()
-            mean = {key: own[key].lerp(start[key], model.start_share) for key in own}
-            generator.load_state_dict(mean)
+            first, _, its_facts = load_generator(run.parent / model.start_from / BEST)
+            if its_facts["step"] != facts["started_from"]["step"]:
+                raise UserError(f"{run} started from other weights than those in {run.parent / model.start_from}")
+            start, own = first.state_dict(), generator.state_dict()
+            generator.load_state_dict({key: own[key].lerp(start[key], model.start_share) for key in own})
         self.generator = generator.half()
         if not all(torch.isfinite(weights).all() for weights in generator.state_dict().values()):
             raise UserError(f"{run / BEST} has weights beyond half precision; lower learning_rate")

@@ -1,6 +1,7 @@
 """The tables of docs/results/models.json, which train_models.py writes; `tables.py` puts them into the texts.
 
-- `table: models` has one line for each model and test set, `summary: models` one for each model;
+- `table: models` has one line for each model and test set;
+- `summary: models` has one line for each model of the package;
 - `table: models NAME` has every method of one model, and `table: models NAME WORDS` only those for the test images
   whose name contains WORDS;
 - `undamaged: models` says how well each model leaves undamaged images as they are;
@@ -49,9 +50,11 @@ def overview(results: Results) -> str:
 
 
 def summary(results: Results) -> str:
-    """One line for each model, on its first test set."""
+    """One line for each model of the package, on its first test set."""
     lines = []
     for name, entry in _models(results):
+        if not MODELS[name].part_of_package:
+            continue
         first = entry["card"]["measured"][0]
         before, classical, own = (best_score(first, kind) for kind in ("input", "classical", "learned"))
         lines.append(

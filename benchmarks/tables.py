@@ -181,7 +181,7 @@ def losses(results: Results, name: str) -> str:
             "",
             *model_tables.table(header, lines),
             "",
-            _made_by(results),
+            _made_by(task),
         ]
     )
 

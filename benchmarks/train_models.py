@@ -164,7 +164,7 @@ class Pipeline:
         if model.part_of_package:
             path = package.MODELS / f"{name}.safetensors"
             if not _holds(path, scorer.generator, facts | {"card": card}):
-                save_generator(path, scorer.generator.half(), recipe, **facts, card=card)
+                save_generator(path, scorer.generator.half(), recipe, **facts, card=card)  # `_holds` made it float
             print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
         published: Any = _published()
         published["models"][name] = {

@@ -67,7 +67,7 @@ class Srgan(Recipe):
             "beta1": 0.5, **local, "discriminator_learning_rate": 4e-3, "adversarial_weight": 0.018,
             "perceptual_weight": 0.0,
         },
-        # The adversarial stage of the model x4-gan (docs/results.md), without its perceptual loss.
+        # The discriminator and the loss weights of the model x4-gan (docs/results.md), without its perceptual loss.
         "small": {
             **improved, "epochs": 12, "crops_per_image": 100, "pretrain_epochs": 10, "learning_rate": 2e-4,
             "perceptual_weight": 0.0, "val_images": 20, "upsample": "resize", "adversarial_learning_rate": 1e-4,
