@@ -35,8 +35,6 @@ from gan_restore.metrics.perceptual import efficientnet_distance
 from gan_restore.recipes.base import Recipe
 from gan_restore.recipes.names import get as get_recipe
 
-PIXEL: dict[str, Any] = {"pretrain_epochs": 0, "adversarial_weight": 0.0, "perceptual_weight": 0.0}
-
 
 @dataclass(frozen=True)
 class Task:
@@ -53,7 +51,7 @@ class Task:
     def losses(self) -> dict[str, dict[str, Any]]:
         """The fields of the three runs that follow the first one; only the weights of the losses differ."""
         return {
-            "pixel loss": {**self.fields, **PIXEL},
+            "pixel loss": {**self.fields, "adversarial_weight": 0.0, "perceptual_weight": 0.0},
             "all three losses": self.fields,
             "adversarial loss": {**self.fields, "pixel_weight": 0.0, "perceptual_weight": 0.0},
         }

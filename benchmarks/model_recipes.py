@@ -141,7 +141,7 @@ MODELS: dict[str, Model] = {
         "scratched, cracked and dusty photos and portraits, in colour, gray or sepia",
         "prints",
         (Target("cbsd68", gain=4.5), Target("faces/val", gain=4.5)),
-        changes={"damage": "print", "toned": 0.5, "square": 0, "augment": "dihedral", "adversarial_weight": 0.0},
+        changes={"damage": "print", "toned": 0.5, "square": 0, "augment": "dihedral", **_PIXEL_LOSS_ALONE},
         cpu={
             **_ONE_CORE, "image_size": 128, "levels": 5, "crops_per_image": 8, "epochs": 14, "learning_rate": 7e-4,
         },

@@ -97,7 +97,7 @@ class Scorer:
                 raise UserError(f"{run} started from other weights than those in {run.parent / model.start_from}")
             start, own = first.state_dict(), generator.state_dict()
             generator.load_state_dict({key: own[key].lerp(start[key], model.start_share) for key in own})
-        self.generator = generator.half()
+        generator.half()
         if not all(torch.isfinite(weights).all() for weights in generator.state_dict().values()):
             raise UserError(f"{run / BEST} has weights beyond half precision; lower learning_rate")
         save_generator(run / HALF, generator, recipe, **facts)

@@ -20,7 +20,7 @@ import torch
 import tyro
 from model_data import prepare, sources
 from model_recipes import CHEAPEST, MODELS, Model, Size, changes_of
-from model_scores import Scorer, Scores
+from model_scores import HALF, Scorer, Scores
 
 from gan_restore import training
 from gan_restore.cli.arguments import parse
@@ -151,7 +151,7 @@ class Pipeline:
             raise UserError(f"{folder} holds no finished run; train {name} first")
         scorer = self.scorer(name)
         scores = scorer.all()
-        _, recipe, facts = load_generator(folder / BEST)
+        generator, recipe, facts = load_generator(folder / HALF)
         images = self.recipe(name).images("train")
         card: package.Card = {
             "purpose": model.purpose,
@@ -163,8 +163,8 @@ class Pipeline:
         }
         if model.part_of_package:
             path = package.MODELS / f"{name}.safetensors"
-            if not _holds(path, scorer.generator, facts | {"card": card}):
-                save_generator(path, scorer.generator.half(), recipe, **facts, card=card)  # `_holds` made it float
+            if not _holds(path, generator, facts | {"card": card}):
+                save_generator(path, generator.half(), recipe, **facts, card=card)
             print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
         published: Any = _published()
         published["models"][name] = {
@@ -212,7 +212,7 @@ def _holds(path: Path, generator: torch.nn.Module, facts: dict[str, Any]) -> boo
     """Whether a model's file has these weights and facts. Writing it again would change the order of its bytes."""
     if not path.exists() or load_facts(path) != facts:
         return False
-    before, ours = load_generator(path)[0].state_dict(), generator.float().state_dict()
+    before, ours = load_generator(path)[0].state_dict(), generator.state_dict()
     return before.keys() == ours.keys() and all(torch.equal(before[name], ours[name]) for name in ours)
 
 
