@@ -131,11 +131,13 @@ def sweep_table(sweep: Sweep) -> list[str]:
 
 def seeds(results: Results) -> str:
     """One model trained with several seeds, on the same damaged images."""
-    found = results["seeds"]
-    lines = [[str(run["seed"]), *(f"{psnr:.2f}" for psnr in run["psnr"])] for run in found["runs"]]
-    by_target = zip(*(run["psnr"] for run in found["runs"]), strict=True)
-    lines.append(["largest difference", *(f"{max(psnr) - min(psnr):.2f}" for psnr in by_target)])
-    return "\n".join(table([f"seed of `{found['model']}`", *found["targets"]], lines))
+    runs = results["seeds"]["runs"]
+    lines = []
+    for name in runs[0]["scores"]:
+        values = [run["scores"][name] for run in runs]
+        lines.append([name, *(f"{value:.4g}" for value in [*values, max(values) - min(values)])])
+    header = [f"`{results['seeds']['model']}`", *(f"seed {run['seed']}" for run in runs), "largest difference"]
+    return "\n".join(table(header, lines))
 
 
 FORMS = {
@@ -185,7 +187,7 @@ def _judged(value: float, least: float | None, spec: str = "g") -> str:
 def _how_trained(entry: Entry) -> str:
     card = entry["card"]
     versions = ", ".join(f"{name} {version}" for name, version in card["versions"].items())
-    commits = [commit[:7] for commit in (card["commit"] or "unknown").split(", then ")]
+    commits = [commit[:7] + commit[40:] for commit in (card["commit"] or "unknown").split(", then ")]
     return (
         f"Size `{entry['size']}`, trained on {card['device']}, {card['precision']}, seed {entry['seed']}, "
         f"{versions}, commit {', then '.join(commits)}."

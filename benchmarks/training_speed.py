@@ -6,8 +6,9 @@
 
 A step starts from a batch of bytes, as the cache holds it, and ends with updated weights. The variants are:
 
-- plain: as the published notebooks write it: float32, tensors in PyTorch's default layout, Adam without options,
-  the discriminator's gradients computed in the generator's step and thrown away, losses read in every step;
+- plain: as the published notebooks write it: float32, tensors in PyTorch's default layout, PyTorch's own layers,
+  Adam without options, the discriminator's gradients computed in the generator's step and thrown away, losses read
+  in every step;
 - 32-true and bf16-mixed: `Trainer.training_step` in that precision;
 - memory-returned: as 32-true, but freed memory goes back to the system, as it does by default;
 - 32-true-compiled and bf16-mixed-compiled: with the networks compiled by `torch.compile`; bf16-mixed-cuda-graphs:
@@ -48,6 +49,7 @@ from gan_restore.inference.compiling import Compile
 from gan_restore.inference.devices import Compute
 from gan_restore.inference.environment import device_name
 from gan_restore.losses.pixel import pixel_loss
+from gan_restore.networks import layers
 from gan_restore.recipes.base import Scale
 from gan_restore.recipes.names import RECIPES
 from gan_restore.training import Trainer
@@ -246,6 +248,7 @@ def plain_step(trainer: Trainer, next_batch: Callable[[], torch.Tensor]) -> Call
     contiguous = torch.Tensor.contiguous
     # The networks ask for channels_last; here every tensor has the default layout.
     torch.Tensor.contiguous = lambda tensor, **_: contiguous(tensor)  # type: ignore[method-assign]
+    layers.pays = lambda features: False
     recipe, device = trainer.recipe, trainer.fabric.device
     torch.manual_seed(recipe.seed)
     generator = recipe.generator().to(device)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gan_restore.networks.blocks import Norm, RestoringNetwork, normalisation, pad_to_multiple, upsampling
 from gan_restore.networks.impulses import biharmonic_fill, impulse_mask, likely_impulses
+from gan_restore.networks.layers import Dropout
 
 
 class DenoisingUNet(RestoringNetwork):
@@ -94,6 +95,6 @@ def _block(inside: int, outside: int, dropout: float, norm: Norm, stride: int = 
     layers: list[nn.Module] = []
     for a, b, step in ((inside, outside, 1), (outside, outside, stride)):
         layers += [nn.Conv2d(a, b, 3, stride=step, padding=1), nn.LeakyReLU(0.1, inplace=True)]
-        layers += [nn.Dropout(dropout)] if dropout else []
+        layers += [Dropout(dropout)] if dropout else []
         layers += normalisation(norm, b)
     return nn.Sequential(*layers)

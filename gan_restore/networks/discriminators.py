@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from gan_restore.networks.layers import PaddedConv2d
+
 
 class DenoisingDiscriminator(nn.Module):
     """The discriminator of `unet-denoiser`: five 3x3 convolutions of stride 2 on (noisy, image) pairs.
@@ -62,9 +64,9 @@ class PatchGAN(nn.Module):
         for number, (inside, outside) in enumerate(pairwise(channels)):
             norm = [nn.BatchNorm2d(outside)] if number else []
             stride = 2 if number < layers else 1
-            convolution = nn.Conv2d(inside, outside, 4, stride, 1, padding_mode="reflect", bias=not norm)
+            convolution = PaddedConv2d(inside, outside, 4, stride, 1, padding_mode="reflect", bias=not norm)
             stack += [convolution, *norm, nn.LeakyReLU(0.2)]
-        self.layers = nn.Sequential(*stack, nn.Conv2d(channels[-1], 1, 4, 1, 1, padding_mode="reflect"))
+        self.layers = nn.Sequential(*stack, PaddedConv2d(channels[-1], 1, 4, 1, 1, padding_mode="reflect"))
 
     def forward(self, degraded: Tensor, image: Tensor) -> Tensor:
         """Two batches N x 3 x H x W in [0, 1], H and W at least 24 -> logits N x 1 x h x w (256 -> 30)."""

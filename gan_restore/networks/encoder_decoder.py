@@ -15,6 +15,7 @@ from gan_restore.networks.blocks import (
     tanh_range,
     upsampling,
 )
+from gan_restore.networks.layers import PaddedConv2d
 
 
 class ResidualEncoderDecoder(RestoringNetwork):
@@ -61,13 +62,13 @@ class ResidualEncoderDecoder(RestoringNetwork):
         def stage(layer: nn.Module, channels: int) -> nn.Sequential:
             return nn.Sequential(layer, *normalisation(norm, channels), nn.ReLU())
 
-        head = nn.Conv2d(3, width, kernel, padding=edge, padding_mode="replicate", bias=bias)
+        head = PaddedConv2d(3, width, kernel, padding=edge, padding_mode="replicate", bias=bias)
         self.head = stage(head, width)
         self.down = nn.ModuleList(stage(nn.Conv2d(a, b, 3, 2, 1, bias=bias), b) for a, b in pairwise(channels))
         self.blocks = nn.Sequential(*(ResidualBlock(channels[-1], norm, nn.ReLU) for _ in range(blocks)))
         ups = pairwise(channels[::-1])
         self.up = nn.ModuleList(stage(upsampling(upsample, a, b, 3, bias), b) for a, b in ups)
-        self.out = nn.Conv2d(width, 3, kernel, padding=edge, padding_mode="replicate")
+        self.out = PaddedConv2d(width, 3, kernel, padding=edge, padding_mode="replicate")
         self.initialise(norm)
 
     def forward(self, degraded: Tensor) -> Tensor:

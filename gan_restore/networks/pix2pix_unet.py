@@ -15,6 +15,7 @@ from gan_restore.networks.blocks import (
     tanh_range,
     upsampling,
 )
+from gan_restore.networks.layers import Dropout, PaddedConv2d, concatenate
 from gan_restore.networks.top_hats import top_hats
 
 
@@ -58,13 +59,13 @@ class Pix2PixUNet(RestoringNetwork):
         inputs = 5 if top_hat_input else 3
         channels = [width * min(8, 2**level) for level in range(levels)]
         bias = norm == "none"  # a normalisation has its own bias
-        self.encoder = nn.ModuleList([nn.Conv2d(inputs, width, 4, 2, 1, padding_mode="reflect")])
+        self.encoder = nn.ModuleList([PaddedConv2d(inputs, width, 4, 2, 1, padding_mode="reflect")])
         for level, (inside, outside) in enumerate(pairwise(channels), start=2):
-            layers = [nn.LeakyReLU(0.2), nn.Conv2d(inside, outside, 4, 2, 1, padding_mode="reflect", bias=bias)]
+            layers = [nn.LeakyReLU(0.2), PaddedConv2d(inside, outside, 4, 2, 1, padding_mode="reflect", bias=bias)]
             self.encoder.append(nn.Sequential(*layers, *(normalisation(norm, outside) if level < levels else [])))
         self.decoder = nn.ModuleList()
         for number, (inside, outside) in enumerate(pairwise(channels[::-1])):
-            drop = [nn.Dropout(dropout)] if number < 3 and dropout else []
+            drop = [Dropout(dropout)] if number < 3 and dropout else []
             up = upsampling(upsample, (1 if number == 0 else 2) * inside, outside, 4, bias)
             self.decoder.append(nn.Sequential(nn.ReLU(), up, *normalisation(norm, outside), *drop))
         self.up = upsampling(upsample, 2 * width if levels > 1 else width, width if residual else 3, 4)
@@ -88,7 +89,7 @@ class Pix2PixUNet(RestoringNetwork):
             skips.append(features)
         skips.pop()
         for block in self.decoder:
-            features = torch.cat([block(features), skips.pop()], dim=1)
+            features = concatenate(block(features), skips.pop())
         # One name for all features, so that earlier ones are freed: those of full resolution are large.
         features = self.up(F.relu(features))
         if self.residual:

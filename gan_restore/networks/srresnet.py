@@ -13,6 +13,7 @@ from gan_restore.networks.blocks import (
     tanh_range,
     upsampling,
 )
+from gan_restore.networks.layers import PaddedConv2d, PReLU
 
 
 class SRResNet(RestoringNetwork):
@@ -48,15 +49,15 @@ class SRResNet(RestoringNetwork):
     ) -> None:
         super().__init__(tanh_range, residual)
         self.factor = factor
-        head = nn.Conv2d(3, width, kernel, padding=kernel // 2, padding_mode="replicate")
-        self.head = nn.Sequential(head, nn.PReLU())
-        self.blocks = nn.Sequential(*(ResidualBlock(width, norm, nn.PReLU) for _ in range(blocks)))
+        head = PaddedConv2d(3, width, kernel, padding=kernel // 2, padding_mode="replicate")
+        self.head = nn.Sequential(head, PReLU())
+        self.blocks = nn.Sequential(*(ResidualBlock(width, norm, PReLU) for _ in range(blocks)))
         last = nn.Conv2d(width, width, 3, padding=1, bias=norm == "none")
         self.body_end = nn.Sequential(last, *normalisation(norm, width))
         doublings = factor.bit_length() - 1
-        ups = [(upsampling(upsample, width, width), nn.PReLU()) for _ in range(doublings)]
+        ups = [(upsampling(upsample, width, width), PReLU()) for _ in range(doublings)]
         self.up = nn.Sequential(*(layer for pair in ups for layer in pair))
-        self.out = nn.Conv2d(width, 3, kernel, padding=kernel // 2, padding_mode="replicate")
+        self.out = PaddedConv2d(width, 3, kernel, padding=kernel // 2, padding_mode="replicate")
         # The upsampling layers see one pixel more each, and the last convolution works on the enlarged image.
         self.radius = kernel // 2 + 2 * blocks + 1 + doublings + -(-(kernel // 2) // factor)
         self.initialise(norm)

@@ -8,8 +8,10 @@ from gan_restore.files import UserError, read_json, write_json
 
 SEEDS = {
     "model": "face",
-    "targets": ["faces/val"],
-    "runs": [{"seed": 0, "psnr": [31.5]}, {"seed": 1, "psnr": [31.75]}],
+    "runs": [
+        {"seed": 0, "scores": {"PSNR (dB), faces/val": 31.5}},
+        {"seed": 1, "scores": {"PSNR (dB), faces/val": 31.75}},
+    ],
 }
 
 
@@ -63,7 +65,11 @@ def test_undamaged_images_all_test_sets_robustness_and_seeds() -> None:
     lines = filled("robustness: models x2")
     assert lines[0].startswith(f"| method | `{sweep['setting']}` {sweep['values'][0]:g} |")
     assert len(lines) == 2 + len(sweep["psnr"]) + 2
-    assert filled("seeds: models")[2:] == ["| 0 | 31.50 |", "| 1 | 31.75 |", "| largest difference | 0.25 |"]
+    assert filled("seeds: models") == [
+        "| `face` | seed 0 | seed 1 | largest difference |",
+        "| --- | --- | --- | --- |",
+        "| PSNR (dB), faces/val | 31.5 | 31.75 | 0.25 |",
+    ]
 
 
 def test_a_model_without_results_is_refused() -> None:

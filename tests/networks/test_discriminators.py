@@ -5,6 +5,7 @@ from torch import nn
 
 from gan_restore import recipes
 from gan_restore.networks.discriminators import Classifier, DenoisingDiscriminator, LocalDiscriminator, PatchGAN
+from gan_restore.networks.layers import PaddedConv2d
 
 
 def convolutions(network: nn.Module) -> list[nn.Conv2d]:
@@ -39,7 +40,7 @@ def test_the_published_patchgan() -> None:
     assert [m.stride[0] for m in layers] == [2, 2, 2, 1, 1] and all(m.kernel_size == (4, 4) for m in layers)
     assert all(m.padding_mode == "reflect" for m in layers)
     assert [type(m) for m in network.layers] == [
-        nn.Conv2d, nn.LeakyReLU, *[nn.Conv2d, nn.BatchNorm2d, nn.LeakyReLU] * 3, nn.Conv2d,
+        PaddedConv2d, nn.LeakyReLU, *[PaddedConv2d, nn.BatchNorm2d, nn.LeakyReLU] * 3, PaddedConv2d,
     ]  # fmt: skip
     assert network(torch.rand(1, 3, 256, 256), torch.rand(1, 3, 256, 256)).shape == (1, 1, 30, 30)
 

@@ -12,6 +12,7 @@ from gan_restore.networks.blocks import ResidualBlock, RestoringNetwork, enlarge
 from gan_restore.networks.denoising_unet import DenoisingUNet
 from gan_restore.networks.encoder_decoder import ResidualEncoderDecoder
 from gan_restore.networks.impulses import impulse_mask
+from gan_restore.networks.layers import Dropout, PaddedConv2d, PReLU
 from gan_restore.networks.pix2pix_unet import Pix2PixUNet
 from gan_restore.networks.srresnet import SRResNet
 
@@ -124,7 +125,7 @@ def test_the_published_srresnet(factor: int, count: float) -> None:
     assert [m.out_channels for m in layers] == [64] * 34 + [256] * ups + [3]
     assert sum(isinstance(m, ResidualBlock) for m in network.modules()) == 16 and norms(network) == 33
     assert [type(m) for m in network.blocks[0].layers] == [
-        nn.Conv2d, nn.BatchNorm2d, nn.PReLU, nn.Conv2d, nn.BatchNorm2d,
+        nn.Conv2d, nn.BatchNorm2d, PReLU, nn.Conv2d, nn.BatchNorm2d,
     ]  # fmt: skip
     assert sum(isinstance(m, nn.PReLU) for m in network.modules()) == 1 + 16 + ups
     assert sum(isinstance(m, nn.PixelShuffle) for m in network.modules()) == ups
@@ -136,7 +137,7 @@ def test_the_published_encoder_decoders() -> None:
     layers = convolutions(network)
     assert [m.out_channels for m in layers] == [64, 128, 256, *[256] * 18, 128, 64, 3]
     assert [m.stride[0] for m in layers] == [1, 2, 2, *[1] * 18, 2, 2, 1]
-    assert [type(m) for m in layers[-3:]] == [nn.ConvTranspose2d, nn.ConvTranspose2d, nn.Conv2d]
+    assert [type(m) for m in layers[-3:]] == [nn.ConvTranspose2d, nn.ConvTranspose2d, PaddedConv2d]
     assert parameters(network) == pytest.approx(11.38e6, rel=0.01) and norms(network) == 23
     face = recipes.get("face-cgan", "full").generator()
     assert [m.out_channels for m in convolutions(face)] == [64, 128, 256, 512, 256, 128, 64, 3]
@@ -151,7 +152,7 @@ def test_the_published_unet() -> None:
     assert [block[0].out_channels for block in network.encoder] == [64, 128, 256, 512, 1024]
     assert [block[4].stride for block in network.encoder] == [(1, 1)] + [(2, 2)] * 4
     kinds = [type(layer) for layer in network.encoder[0]]
-    assert kinds == [nn.Conv2d, nn.LeakyReLU, nn.Dropout, nn.BatchNorm2d] * 2
+    assert kinds == [nn.Conv2d, nn.LeakyReLU, Dropout, nn.BatchNorm2d] * 2
     assert network.encoder[0][1].negative_slope == 0.1 and network.encoder[0][2].p == 0.2
     assert [(m.in_channels, m.out_channels, m.stride) for m in network.up] == [
         (2 * width, width, (2, 2)) for width in (512, 256, 128, 64)

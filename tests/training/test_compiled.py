@@ -51,7 +51,7 @@ def test_compiled_steps_are_the_same(
     recipe = tiny(name, pretrain_epochs=0, adversarial_weight=0.1, epochs=5, **changes)
     (plain, expected), (ours, losses) = (trained(recipe, tmp_path, way, precision) for way in ("off", "on"))
     for found, wanted in zip(losses, expected, strict=True):
-        assert found == pytest.approx(wanted, rel=1e-4)
+        assert found == pytest.approx(wanted, rel=1e-4 if precision == "32-true" else 1e-3)
     for part, state in plain.parts.state_dict().items():
         assert list(ours.parts.state_dict()[part]) == list(state), f"the names in {part} stay the same"
     count = len(graphs)
