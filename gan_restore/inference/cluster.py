@@ -10,6 +10,7 @@ import socket
 import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -26,6 +27,7 @@ from gan_restore.inference.restorer import load_restorer
 from gan_restore.photos import photo_warnings
 
 _TASKS = 1000  # at most; what a task has not finished when its worker dies is begun again
+_ATTEMPTS = 3  # then a photo is given up: it may be too large for the workers' memory
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class Worker:
         files, place = _opened(target)
         if not self._settings.overwrite and files.exists(place):
             return ""
-        with tempfile.TemporaryDirectory() as folder:
+        with _counted(files, place), tempfile.TemporaryDirectory() as folder:
             photos, where = _opened(source)
             photo = Path(folder, "photo", PurePosixPath(where).name)
             result = Path(folder, "restored", PurePosixPath(place).name)
@@ -114,6 +116,28 @@ class _Actor(Worker):
         import ray
 
         super().__init__(ray.get(settings))
+
+
+@contextmanager
+def _counted(files: fsspec.AbstractFileSystem, place: str) -> Iterator[None]:
+    """While a photo is restored, a hidden file stands beside its target. It is left behind if the worker dies.
+
+    Raises:
+        UserError: if `_ATTEMPTS` workers have died. Another run tries again.
+    """
+    folder, _, name = place.rpartition("/")
+    marks = [f"{folder}/.{name}.attempt-{number}" for number in range(_ATTEMPTS)]
+    unused = [mark for mark in marks if not files.exists(mark)]
+    try:
+        if not unused:
+            raise UserError(f"{_ATTEMPTS} workers died of it; restore it on a machine with more memory")
+        files.makedirs(folder, exist_ok=True)
+        files.touch(unused[0])
+        yield
+    finally:
+        for mark in marks:
+            if files.exists(mark):
+                files.rm_file(mark)
 
 
 def _put(files: fsspec.AbstractFileSystem, local: Path, place: str) -> None:

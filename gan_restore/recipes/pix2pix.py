@@ -73,7 +73,7 @@ class Pix2Pix(Recipe):
     }  # fmt: skip
     scales: ClassVar[dict[Scale, dict[str, Any]]] = {
         "smoke": {
-            **improved, **SMOKE, "levels": 4, "width": 24, "learning_rate": 2e-3,
+            **improved, **SMOKE, "levels": 4, "width": 24, "learning_rate": 2e-3, "crops_per_image": 80,
         },
         "small": {**improved, "augment": "flip", "epochs": 10, "val_images": 200},
         "full": {},

@@ -49,7 +49,7 @@ class ResnetGan(EncoderDecoderRecipe):
         "augment": "dihedral",
     }  # fmt: skip
     scales: ClassVar[dict[Scale, dict[str, Any]]] = {
-        "smoke": {**improved, **SMOKE, "blocks": 4},
+        "smoke": {**improved, **SMOKE, "blocks": 4, "crops_per_image": 80},
         # Without undamaged crops, images that need nothing were smoothed (docs/results.md).
         "small": {**improved, "undamaged": 0.2, "epochs": 10, "val_images": 20},
         "full": {},
