@@ -3,6 +3,7 @@
     python benchmarks/training_speed.py                                        # all recipes at full; about an hour
     python benchmarks/training_speed.py --recipes srgan --scale smoke --write
     python benchmarks/training_speed.py --variants bf16-mixed bf16-mixed-compiled --write
+    python benchmarks/training_speed.py --parts --write    # what each part of the speed brings
 
 A step starts from a batch of bytes, as the cache holds it, and ends with updated weights. The variants are:
 
@@ -10,7 +11,7 @@ A step starts from a batch of bytes, as the cache holds it, and ends with update
   Adam without options, the discriminator's gradients computed in the generator's step and thrown away, losses read
   in every step;
 - 32-true and bf16-mixed: `Trainer.training_step` in that precision;
-- memory-returned: as 32-true, but freed memory goes back to the system, as it does by default;
+- without-...: as bf16-mixed, but without one part of what makes it fast: see `without`;
 - 32-true-compiled and bf16-mixed-compiled: with the networks compiled by `torch.compile`; bf16-mixed-cuda-graphs:
   and recorded on a GPU. Compiling is what the first step takes longer than the others, with an empty cache and on
   one core.
@@ -32,9 +33,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -53,6 +55,7 @@ from gan_restore.networks import layers
 from gan_restore.recipes.base import Scale
 from gan_restore.recipes.names import RECIPES
 from gan_restore.training import Trainer
+from gan_restore.training import steps as training_steps
 from gan_restore.training.examples import degraded_and_clean
 from gan_restore.training.memory import freed_memory_kept
 
@@ -60,9 +63,10 @@ README = Path(__file__).parent / "README.md"
 START, END = "<!-- training speed: {} -->", "<!-- end -->"
 
 Variant = Literal[
-    "plain", "32-true", "bf16-mixed", "memory-returned", "32-true-compiled", "bf16-mixed-compiled",
-    "bf16-mixed-cuda-graphs",
+    "plain", "32-true", "bf16-mixed", "32-true-compiled", "bf16-mixed-compiled", "bf16-mixed-cuda-graphs",
+    "without-layers", "without-channels-last", "without-kept-memory", "without-freezing", "without-fused-adam",
 ]  # fmt: skip
+PARTS: tuple[Variant, ...] = ("bf16-mixed", *(name for name in get_args(Variant) if name.startswith("without")))
 Measured = dict[str, Any]
 
 WARM_UP: dict[Compile, int] = {"off": 0, "on": 1, "cuda-graphs": 3}
@@ -87,6 +91,8 @@ class Options:
     """Number of threads on the CPU."""
     device: Literal["cpu", "cuda"] = "cpu"
     """cuda measures wall-clock time, with the device's work finished at both ends."""
+    parts: bool = False
+    """Measure the step in bf16-mixed without each of its parts, instead of `variants`."""
     write: bool = False
     """Write the table of this scale into benchmarks/README.md."""
 
@@ -95,6 +101,8 @@ def main(options: Options) -> None:
     """Measure all variants of all recipes and print the table."""
     if unknown := [name for name in options.recipes if name not in (*RECIPES, "srgan:1")]:
         raise UserError(f"no recipe '{unknown[0]}'; choose from {', '.join(RECIPES)} and srgan:1")
+    if options.parts:
+        options = replace(options, variants=PARTS)
     precisions = sorted({_precision(variant) for variant in options.variants})
     peaks = {name: measured(options, "peak", name)["flops"] for name in precisions}
     compiled = any(_compile(variant) != "off" for variant in options.variants)
@@ -130,11 +138,11 @@ def main(options: Options) -> None:
     table = "\n".join(lines)
     print(table)
     if options.write:
-        write(table, f"{options.scale}{', compiled' * compiled}")
+        write(table, f"{options.scale}{', compiled' * compiled}{', parts' * options.parts}")
 
 
 def _precision(variant: str) -> Literal["32-true", "bf16-mixed"]:
-    return "bf16-mixed" if variant.startswith("bf16-mixed") else "32-true"
+    return "bf16-mixed" if variant.startswith(("bf16-mixed", "without")) else "32-true"
 
 
 def _compile(variant: str) -> Compile:
@@ -229,11 +237,12 @@ def one_step(name: str, variant: str, scale: Scale, device: str) -> tuple[Callab
     images = Images(list(pixels), [str(i) for i in range(len(pixels))], "random")
     compute = Compute(device=device, precision=_precision(variant))
     run, way = Path(tempfile.gettempdir()), _compile(variant)
+    without(variant.removeprefix("without-"))
     trainer = Trainer(recipe, run, compute.fabric(), images, images, compile=way)
     batches = trainer.batches.loader(0, 1000)
     if variant == "plain":
         return plain_step(trainer, batches.__next__), recipe.batch_size
-    if variant != "memory-returned":
+    if variant != "without-kept-memory":
         freed_memory_kept().__enter__()  # until the process ends
 
     def step() -> None:
@@ -243,12 +252,32 @@ def one_step(name: str, variant: str, scale: Scale, device: str) -> tuple[Callab
     return step, recipe.batch_size
 
 
+def without(part: str) -> None:
+    """Switch off a part of what makes the library's step fast, until the process ends; others stay as they are.
+
+    - layers: dropout, PReLU, padding and concatenation are PyTorch's own.
+    - channels-last: tensors have PyTorch's default layout.
+    - freezing: the generator's step computes gradients of the discriminator's weights, too.
+    - fused-adam: Adam as PyTorch chooses it.
+    - kept-memory: freed memory goes back to the system; not switched here but in `one_step`.
+    """
+    if part == "layers":
+        layers.pays = lambda features: False
+    elif part == "channels-last":
+        contiguous = torch.Tensor.contiguous
+        # The networks ask for channels_last.
+        torch.Tensor.contiguous = lambda tensor, **_: contiguous(tensor)  # type: ignore[method-assign]
+    elif part == "freezing":
+        training_steps._frozen = lambda network: nullcontext()
+    elif part == "fused-adam":
+        adam = torch.optim.Adam
+        torch.optim.Adam = lambda *args, **options: adam(*args, **options | {"fused": None})  # type: ignore
+
+
 def plain_step(trainer: Trainer, next_batch: Callable[[], torch.Tensor]) -> Callable[[], object]:
     """A step as tutorials write it, of the trainer's recipe with its damage and losses."""
-    contiguous = torch.Tensor.contiguous
-    # The networks ask for channels_last; here every tensor has the default layout.
-    torch.Tensor.contiguous = lambda tensor, **_: contiguous(tensor)  # type: ignore[method-assign]
-    layers.pays = lambda features: False
+    without("layers")
+    without("channels-last")
     recipe, device = trainer.recipe, trainer.fabric.device
     torch.manual_seed(recipe.seed)
     generator = recipe.generator().to(device)

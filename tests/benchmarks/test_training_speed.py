@@ -6,6 +6,7 @@ import training_speed
 from support import noise_images, tiny
 
 from gan_restore.inference.devices import Compute
+from gan_restore.networks import layers
 from gan_restore.training import Trainer
 
 
@@ -13,7 +14,8 @@ from gan_restore.training import Trainer
 def test_the_plain_step_computes_what_the_trainer_does(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch.Tensor, "contiguous", torch.Tensor.contiguous)  # the plain step replaces it
+    monkeypatch.setattr(torch.Tensor, "contiguous", torch.Tensor.contiguous)  # the plain step replaces these
+    monkeypatch.setattr(layers, "pays", layers.pays)
     options = {"dropout": 0.0} if name in ("unet-denoiser", "pix2pix") else {}
     recipe = tiny(name, "full", perceptual_weight=0.0, pretrain_epochs=0, epochs=5, **options)
     images = noise_images(*[(40, 40)] * 8)
