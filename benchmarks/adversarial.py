@@ -76,7 +76,7 @@ TASKS = {
         {**_X4_GAN.changes, **_X4_GAN.cpu, "crops_per_image": 16},
     ),
     "face": Task(
-        "face-cgan", "faces", "faces", "test",
+        "face-cgan", "faces", "faces/val", "all",  # the test split of faces is a part of what trained face-damaged
         {**_FACE.changes, **_FACE.cpu, **_STRONG_DAMAGE},
         {**_FACE.changes, **_FACE.cpu, **_STRONG_DAMAGE, **_LIKE_X4_GAN, "crops_per_image": 3, "epochs": 2},
     ),

@@ -254,7 +254,7 @@ MODELS: dict[str, Model] = {
 """Models by name. A model comes after the one that it starts from."""
 
 SEVERAL_SEEDS = "x4-gan"
-"""The model that `--seeds` trains with several seeds. Each takes half an hour; adversarial training varies most."""
+"""The model that `--seeds` trains with several seeds: half an hour each, from the weights of another model."""
 
 
 def changes_of(recipe: Recipe) -> dict[str, Any]:

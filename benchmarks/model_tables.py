@@ -135,7 +135,8 @@ def seeds(results: Results) -> str:
     lines = []
     for name in runs[0]["scores"]:
         values = [run["scores"][name] for run in runs]
-        lines.append([name, *(f"{value:.4g}" for value in [*values, max(values) - min(values)])])
+        spec = ".2f" if name.startswith("PSNR") else ".3f"
+        lines.append([name, *(f"{value:{spec}}" for value in [*values, max(values) - min(values)])])
     header = [f"`{results['seeds']['model']}`", *(f"seed {run['seed']}" for run in runs), "largest difference"]
     return "\n".join(table(header, lines))
 

@@ -65,7 +65,7 @@ def run(
         actions: What to do with each model. Publishing measures what is not measured yet.
         out: The folder for the training images, the runs and the measurements.
         limit: Number of images of each test set, for a trial; 0 takes all.
-        seeds: Train and measure one model, x4-gan, with this many seeds, to know how much they matter.
+        seeds: Train and measure the model `SEVERAL_SEEDS` with this many seeds, to know how much they matter.
         threads: Number of threads on the CPU.
     """
     for name in models:

@@ -3,7 +3,7 @@
     python benchmarks/training_speed.py                                        # all recipes at full; about an hour
     python benchmarks/training_speed.py --recipes srgan --scale smoke --write
     python benchmarks/training_speed.py --variants bf16-mixed bf16-mixed-compiled --write
-    python benchmarks/training_speed.py --parts --write    # what each part of the speed brings
+    python benchmarks/training_speed.py --parts            # what each part of the speed brings
 
 A step starts from a batch of bytes, as the cache holds it, and ends with updated weights. The variants are:
 
@@ -23,6 +23,7 @@ second (of convolutions and matrix products, `torch.utils.flop_counter`) over th
 same precision.
 """
 
+import atexit
 import json
 import os
 import platform
@@ -42,6 +43,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
+from torchvision.models import vgg19
 
 from gan_restore import recipes
 from gan_restore.cli.arguments import parse
@@ -60,6 +62,8 @@ from gan_restore.training.examples import degraded_and_clean
 from gan_restore.training.memory import freed_memory_kept
 
 README = Path(__file__).parent / "README.md"
+LIMIT = os.environ.get("ATEN_CPU_CAPABILITY", "")
+"""The instructions that PyTorch is limited to, such as avx2."""
 START, END = "<!-- training speed: {} -->", "<!-- end -->"
 
 Variant = Literal[
@@ -69,6 +73,13 @@ Variant = Literal[
 PARTS: tuple[Variant, ...] = ("bf16-mixed", *(name for name in get_args(Variant) if name.startswith("without")))
 Measured = dict[str, Any]
 
+STAGES: dict[str, dict[str, Any]] = {
+    "srgan:1": {"perceptual_weight": 0.0},
+    "srgan:2": {"pretrain_epochs": 0},
+    "srgan:2-without-vgg19": {"pretrain_epochs": 0, "perceptual_weight": 0.0},
+}
+"""The first stage of `srgan`, and the second one with and without the perceptual loss."""
+
 WARM_UP: dict[Compile, int] = {"off": 0, "on": 1, "cuda-graphs": 3}
 """Steps after which everything is compiled and recorded."""
 
@@ -77,8 +88,8 @@ WARM_UP: dict[Compile, int] = {"off": 0, "on": 1, "cuda-graphs": 3}
 class Options:
     """What is measured."""
 
-    recipes: tuple[str, ...] = ("unet-denoiser", "pix2pix", "resnet-gan", "face-cgan", "srgan:1", "srgan")
-    """Names of recipes; `srgan:1` is the step of its first stage."""
+    recipes: tuple[str, ...] = ("unet-denoiser", "pix2pix", "resnet-gan", "face-cgan", *STAGES)
+    """Names of recipes; of `srgan` there are three steps, see `STAGES`."""
     variants: tuple[Variant, ...] = ("plain", "32-true", "bf16-mixed")
     """Ways to compute a step; the first is the one that the others are compared with."""
     scale: Scale = "full"
@@ -99,13 +110,18 @@ class Options:
 
 def main(options: Options) -> None:
     """Measure all variants of all recipes and print the table."""
-    if unknown := [name for name in options.recipes if name not in (*RECIPES, "srgan:1")]:
-        raise UserError(f"no recipe '{unknown[0]}'; choose from {', '.join(RECIPES)} and srgan:1")
     if options.parts:
         options = replace(options, variants=PARTS)
+    compiled = any(_compile(variant) != "off" for variant in options.variants)
+    names = [options.scale, *["compiled"] * compiled, *["parts"] * options.parts, *[LIMIT] * bool(LIMIT)]
+    mark = START.format(", ".join(names))
+    if options.write and mark not in README.read_text(encoding="utf-8"):
+        raise UserError(f"{README} has no line {mark}; add it where the table belongs")
+    known = [*(name for name in RECIPES if name != "srgan"), *STAGES]
+    if unknown := [name for name in options.recipes if name not in known]:
+        raise UserError(f"no recipe '{unknown[0]}'; choose from {', '.join(known)}")
     precisions = sorted({_precision(variant) for variant in options.variants})
     peaks = {name: measured(options, "peak", name)["flops"] for name in precisions}
-    compiled = any(_compile(variant) != "off" for variant in options.variants)
     lines = [
         "| recipe | step | images per second | relative | share of peak | wall-clock seconds a step |"
         + " seconds to compile |" * compiled,
@@ -138,7 +154,7 @@ def main(options: Options) -> None:
     table = "\n".join(lines)
     print(table)
     if options.write:
-        write(table, f"{options.scale}{', compiled' * compiled}{', parts' * options.parts}")
+        write(table, mark)
 
 
 def _precision(variant: str) -> Literal["32-true", "bf16-mixed"]:
@@ -158,14 +174,16 @@ def processor() -> str:
     file = Path("/proc/cpuinfo")
     model = re.search(r"model name\s*: (.*)", file.read_text(encoding="utf-8") if file.exists() else "")
     name = model[1] if model else platform.processor()
-    return f"{name} ({found[0] if found else capabilities.get('architecture', '')})"
+    used = found[0] if found else capabilities["architecture"]
+    if LIMIT:
+        used = f"limited to {LIMIT} by ATEN_CPU_CAPABILITY"
+    return f"{name} ({used})"
 
 
-def write(table: str, name: str) -> None:
-    """Replace a table in benchmarks/README.md, such as that of a scale."""
-    text, start = README.read_text(encoding="utf-8"), START.format(name)
-    before, rest = text.split(start, 1)
-    README.write_text(f"{before}{start}\n\n{table}\n\n{END}{rest.split(END, 1)[1]}", encoding="utf-8")
+def write(table: str, mark: str) -> None:
+    """Replace the table behind a mark in benchmarks/README.md."""
+    before, rest = README.read_text(encoding="utf-8").split(mark, 1)
+    README.write_text(f"{before}{mark}\n\n{table}\n\n{END}{rest.split(END, 1)[1]}", encoding="utf-8")
 
 
 def measured(options: Options, recipe: str, variant: str) -> Measured:
@@ -225,13 +243,8 @@ def peak(precision: str, device: str, side: int = 2048, times: int = 6) -> Measu
 
 def one_step(name: str, variant: str, scale: Scale, device: str) -> tuple[Callable[[], object], int]:
     """A function that computes the next step of a recipe, and the number of images in it."""
-    name, _, first_stage = name.partition(":")
-    options: dict[str, Any] = (
-        {"perceptual_weight": 0.0} if name == "srgan" else {}
-    )  # VGG19's weights are a download
-    recipe = recipes.get(
-        name, scale, **options | ({} if first_stage or name != "srgan" else {"pretrain_epochs": 0})
-    )
+    fields = {"vgg_weights": str(random_vgg19())} if name == "srgan:2" and scale == "full" else {}
+    recipe = recipes.get(name.partition(":")[0], scale, **STAGES.get(name, {}), **fields)
     side = 48 if name == "unet-denoiser" and scale != "smoke" else max(recipe.square_of("train"), 320)
     pixels = np.random.default_rng(0).integers(0, 256, (recipe.batch_size, side, side, 3), dtype=np.uint8)
     images = Images(list(pixels), [str(i) for i in range(len(pixels))], "random")
@@ -239,6 +252,9 @@ def one_step(name: str, variant: str, scale: Scale, device: str) -> tuple[Callab
     run, way = Path(tempfile.gettempdir()), _compile(variant)
     without(variant.removeprefix("without-"))
     trainer = Trainer(recipe, run, compute.fabric(), images, images, compile=way)
+    if variant == "without-channels-last":
+        for network in filter(None, (trainer.parts.generator, trainer.parts.discriminator)):
+            network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     batches = trainer.batches.loader(0, 1000)
     if variant == "plain":
         return plain_step(trainer, batches.__next__), recipe.batch_size
@@ -250,6 +266,16 @@ def one_step(name: str, variant: str, scale: Scale, device: str) -> tuple[Callab
         trainer.step += 1
 
     return step, recipe.batch_size
+
+
+def random_vgg19() -> Path:
+    """A file of random weights for VGG19: its own are a download, and the speed is the same."""
+    with torch.device("meta"):
+        shapes = {name: weights.shape for name, weights in vgg19().features.state_dict().items()}
+    path = Path(tempfile.gettempdir()) / f"random-vgg19-{os.getpid()}.pth"
+    torch.save({f"features.{name}": 0.02 * torch.randn(shape) for name, shape in shapes.items()}, path)
+    atexit.register(path.unlink)
+    return path
 
 
 def without(part: str) -> None:
@@ -289,6 +315,7 @@ def plain_step(trainer: Trainer, next_batch: Callable[[], torch.Tensor]) -> Call
         torch.optim.Adam(discriminator.parameters(), recipe.learning_rate, betas) if discriminator else None
     )
     bce = F.binary_cross_entropy_with_logits
+    perceptual = trainer.parts.perceptual if discriminator else None
 
     def step() -> tuple[float, ...]:
         degraded, clean = degraded_and_clean(next_batch(), recipe, trainer.step, 0, device)
@@ -306,6 +333,8 @@ def plain_step(trainer: Trainer, next_batch: Callable[[], torch.Tensor]) -> Call
         if discriminator:
             fake = discriminator(degraded, restored)
             g_loss = g_loss + recipe.adversarial_weight * bce(fake, torch.ones_like(fake))
+        if perceptual:
+            g_loss = g_loss + recipe.perceptual_weight * perceptual(restored, clean)
         g_loss.backward()
         g_optimizer.step()
         return tuple(loss.item() for loss in (*losses, g_loss))

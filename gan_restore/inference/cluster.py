@@ -9,8 +9,8 @@ import os
 import socket
 import tempfile
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -27,7 +27,7 @@ from gan_restore.inference.restorer import load_restorer
 from gan_restore.photos import photo_warnings
 
 _TASKS = 1000  # at most; what a task has not finished when its worker dies is begun again
-_ATTEMPTS = 3  # then a photo is given up: it may be too large for the workers' memory
+_ATTEMPTS = 3  # then a photo is given up: it may need more memory than a worker has
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Worker:
         files, place = _opened(target)
         if not self._settings.overwrite and files.exists(place):
             return ""
-        with _counted(files, place), tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder:
             photos, where = _opened(source)
             photo = Path(folder, "photo", PurePosixPath(where).name)
             result = Path(folder, "restored", PurePosixPath(place).name)
@@ -109,35 +109,44 @@ class Worker:
         return "; ".join(told).replace(f"{photo}: ", "")
 
 
-class _Actor(Worker):
-    """A worker whose settings, which hold the weights, come from Ray's object store."""
+class Attempts:
+    """How often the work on each photo was begun without an end, because its process was lost."""
 
-    def __init__(self, settings: Any) -> None:
+    def __init__(self) -> None:
+        self._begun: Counter[str] = Counter()
+
+    def begin(self, target: str) -> bool:
+        """Count an attempt; False if the photo is to be given up."""
+        self._begun[target] += 1
+        return self._begun[target] <= _ATTEMPTS
+
+    def end(self, target: str) -> None:
+        """Forget the attempts: the photo is restored, or it is known why not."""
+        del self._begun[target]
+
+
+class _Actor(Worker):
+    """A worker whose settings, which hold the weights, come from Ray's object store; its attempts are counted.
+
+    Args:
+        settings: a reference to `Settings`.
+        attempts: a handle of `Attempts`, which is an actor, too.
+    """
+
+    def __init__(self, settings: Any, attempts: Any) -> None:
         import ray
 
         super().__init__(ray.get(settings))
+        self._attempts, self._get = attempts, ray.get
 
-
-@contextmanager
-def _counted(files: fsspec.AbstractFileSystem, place: str) -> Iterator[None]:
-    """While a photo is restored, a hidden file stands beside its target. It is left behind if the worker dies.
-
-    Raises:
-        UserError: if `_ATTEMPTS` workers have died. Another run tries again.
-    """
-    folder, _, name = place.rpartition("/")
-    marks = [f"{folder}/.{name}.attempt-{number}" for number in range(_ATTEMPTS)]
-    unused = [mark for mark in marks if not files.exists(mark)]
-    try:
-        if not unused:
-            raise UserError(f"{_ATTEMPTS} workers died of it; restore it on a machine with more memory")
-        files.makedirs(folder, exist_ok=True)
-        files.touch(unused[0])
-        yield
-    finally:
-        for mark in marks:
-            if files.exists(mark):
-                files.rm_file(mark)
+    def __call__(self, row: dict[str, str]) -> dict[str, str]:
+        """As `Worker`, but a photo with which too many processes were lost is not tried again."""
+        if not self._get(self._attempts.begin.remote(row["target"])):
+            error = f"{row['source']}: {_ATTEMPTS} processes were lost with it; it may need more memory"
+            return {"source": row["source"], "error": error, "warned": ""}
+        done = super().__call__(row)
+        self._get(self._attempts.end.remote(row["target"]))
+        return done
 
 
 def _put(files: fsspec.AbstractFileSystem, local: Path, place: str) -> None:
@@ -263,6 +272,7 @@ def restore_archive(targets: dict[str, str], address: str, settings: Settings) -
 def _results(targets: dict[str, str], settings: Settings) -> Iterator[Restored]:
     """What `restore_archive` yields, on the cluster to which this process is connected."""
     import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     for handler in logging.getLogger("ray.data").handlers:
         if isinstance(handler, logging.StreamHandler):  # the log files keep everything
@@ -272,10 +282,13 @@ def _results(targets: dict[str, str], settings: Settings) -> Iterator[Restored]:
     gpus = int(resources.get("GPU", 0)) if device in ("auto", "cuda") else 0
     if device == "cuda" and not gpus:
         raise UserError("the Ray cluster has no GPU; try --device auto")
+    # On the machine of this process, so that the loss of another one does not end it.
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    attempts = ray.remote(num_cpus=0, scheduling_strategy=here)(Attempts).remote()  # type: ignore[call-overload]
     rows = [{"source": source, "target": target} for target, source in targets.items()]
     restored = ray.data.from_items(rows, override_num_blocks=min(len(rows), _TASKS)).map(
         _Actor,  # type: ignore[arg-type] # Ray makes the objects
-        fn_constructor_args=(ray.put(settings),),
+        fn_constructor_args=(ray.put(settings), attempts),
         # Each actor has one task at a time, so that none waits for one actor while another has nothing to do.
         compute=ray.data.ActorPoolStrategy(
             size=min(gpus or int(resources.get("CPU", 1)), len(rows)), max_tasks_in_flight_per_actor=1

@@ -1,7 +1,7 @@
 """PyTorch's layers, computed faster on the CPU: the same parameters and the same results, up to rounding.
 
-On other devices, in eval mode and within `torch.compile` they are PyTorch's own. What each brings is in
-benchmarks/README.md.
+On other devices and within `torch.compile` and `torch.export` they are PyTorch's own. Only dropout differs:
+from the same seed it drops other values than PyTorch's. What they bring together is in benchmarks/README.md.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ def pays(features: Tensor) -> bool:
 class Dropout(nn.Dropout):
     """Dropout that draws 64 random bits at a time and takes 16 or 32 of them for each value.
 
-    PyTorch draws a number for each value, which takes longer than a convolution in bfloat16.
+    PyTorch draws a number for each value, which takes a seventh of a training step of a U-Net in bfloat16.
 
     Example:
         >>> Dropout(0.5)(torch.ones(8)).unique()
@@ -32,7 +32,8 @@ class Dropout(nn.Dropout):
 
     def forward(self, input: Tensor) -> Tensor:
         """Values of any shape -> the same shape; in training a share `p` of them is 0, the others grow."""
-        if not (self.training and 0 < self.p < 1 and input.dtype in _WORDS and pays(input)):
+        drawn = self.training and 0 < self.p < 1 and not self.inplace
+        if not (drawn and input.dtype in _WORDS and pays(input)):
             return super().forward(input)
         return input * _random_factors(input, self.p)
 
@@ -50,7 +51,9 @@ def _random_factors(like: Tensor, p: float) -> Tensor:
 
 
 class PReLU(nn.PReLU):
-    """PReLU with one slope, whose gradient needs no tensor of the size of the features in float32.
+    """PReLU with one slope, whose gradient is a sum and no tensor of the size of the features.
+
+    It has first derivatives only.
 
     Example:
         >>> PReLU()(torch.tensor([-1.0, 1.0])).tolist()
@@ -94,7 +97,7 @@ class PaddedConv2d(nn.Conv2d):
 def concatenate(features: Tensor, skip: Tensor) -> Tensor:
     """Join the channels of two feature maps; the gradient of the first gets memory of its own.
 
-    Otherwise it is a part of a larger tensor, and the gradient of BatchNorm takes ten times as long.
+    Otherwise it is a part of a larger tensor, and the gradient of a BatchNorm before takes several times as long.
     """
     if features.requires_grad and pays(features):
         features.register_hook(lambda gradient: gradient.clone(memory_format=torch.preserve_format))

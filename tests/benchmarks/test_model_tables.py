@@ -68,7 +68,7 @@ def test_undamaged_images_all_test_sets_robustness_and_seeds() -> None:
     assert filled("seeds: models") == [
         "| `face` | seed 0 | seed 1 | largest difference |",
         "| --- | --- | --- | --- |",
-        "| PSNR (dB), faces/val | 31.5 | 31.75 | 0.25 |",
+        "| PSNR (dB), faces/val | 31.50 | 31.75 | 0.25 |",
     ]
 
 

@@ -7,7 +7,7 @@ from support import noise_images, tiny
 
 from gan_restore.inference.devices import Compute
 from gan_restore.networks import layers
-from gan_restore.training import Trainer
+from gan_restore.training import Trainer, steps
 
 
 @pytest.mark.parametrize("name", ["unet-denoiser", "pix2pix", "resnet-gan", "face-cgan", "srgan"])
@@ -26,10 +26,25 @@ def test_the_plain_step_computes_what_the_trainer_does(
     assert plain == pytest.approx(expected, rel=1e-4)
 
 
+def test_each_part_of_the_speed_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    for owner, name in ((layers, "pays"), (torch.Tensor, "contiguous"), (steps, "_frozen"), (torch.optim, "Adam")):
+        monkeypatch.setattr(owner, name, getattr(owner, name))  # set back after the test
+    network, image = torch.nn.Conv2d(1, 1, 1), torch.ones(1, 2, 3, 3)
+    training_speed.without("layers")
+    assert not layers.pays(image)
+    training_speed.without("channels-last")
+    assert image.contiguous(memory_format=torch.channels_last).is_contiguous()
+    training_speed.without("freezing")
+    with steps._frozen(network):
+        assert network.weight.requires_grad
+    training_speed.without("fused-adam")
+    assert torch.optim.Adam(network.parameters(), fused=True).defaults["fused"] is None
+
+
 def test_the_table_of_a_scale_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     readme, full, smoke = tmp_path / "README.md", "<!-- training speed: full -->", "<!-- training speed: smoke -->"
     readme.write_text(f"a\n{full}old<!-- end -->\n{smoke}b<!-- end -->\n")
     monkeypatch.setattr(training_speed, "README", readme)
     for table in ("first", "second"):
-        training_speed.write(table, "full")
+        training_speed.write(table, full)
     assert readme.read_text() == f"a\n{full}\n\nsecond\n\n<!-- end -->\n{smoke}b<!-- end -->\n"

@@ -87,6 +87,15 @@ def test_the_gradient_behind_a_concatenation_has_memory_of_its_own() -> None:
     assert torch.equal(upper.grad, 2 * weight[:, :8]) and torch.equal(skip.grad, weight[:, 8:])
 
 
+def test_within_an_export_they_are_pytorchs() -> None:
+    network = nn.Sequential(PaddedConv2d(8, 8, 3, padding=1, padding_mode="reflect"), PReLU(), Dropout(0.5)).train()
+    inputs = features().requires_grad_()
+    assert "OneSlope" in PReLU()(inputs).grad_fn.name() and "Mul" in Dropout(0.5)(inputs).grad_fn.name()
+    with torch.no_grad():
+        names = {str(node.target) for node in torch.export.export(network, (inputs.detach(),)).graph.nodes}
+    assert any("prelu" in name for name in names) and any("dropout" in name for name in names)
+
+
 def test_state_dicts_are_pytorchs() -> None:
     assert PReLU().state_dict().keys() == nn.PReLU().state_dict().keys()
     ours, theirs = (kind(3, 4, 3, padding_mode="reflect") for kind in (PaddedConv2d, nn.Conv2d))
