@@ -89,11 +89,14 @@ class RestoringNetwork(nn.Module):
         out: the last convolution. A subclass sets it at least with `residual`.
         multiple: the network enlarges its input to multiples of this many pixels. The same image, moved by another
             number of pixels, may give another result.
+        float32_layout: the memory layout in which training on the CPU is the fastest in float32; in bfloat16 and on
+            a GPU it is always channels_last.
         radius: the largest distance in pixels, along a row or column, at which the input can influence the output.
     """
 
     out: nn.Conv2d
     multiple: int = 1
+    float32_layout: torch.memory_format = torch.channels_last
     radius: int
 
     def __init__(self, output_activation: Callable[[Tensor], Tensor], residual: bool) -> None:

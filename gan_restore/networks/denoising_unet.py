@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gan_restore.networks.blocks import Norm, RestoringNetwork, normalisation, pad_to_multiple, upsampling
 from gan_restore.networks.impulses import biharmonic_fill, impulse_mask, likely_impulses
-from gan_restore.networks.layers import Dropout
+from gan_restore.networks.layers import Dropout, in_layout_of
 
 
 class DenoisingUNet(RestoringNetwork):
@@ -36,6 +36,8 @@ class DenoisingUNet(RestoringNetwork):
         >>> DenoisingUNet(width=16, depth=3)(torch.rand(1, 3, 37, 31)).shape
         torch.Size([1, 3, 37, 31])
     """
+
+    float32_layout = torch.contiguous_format
 
     def __init__(
         self,
@@ -77,7 +79,7 @@ class DenoisingUNet(RestoringNetwork):
         """N x C x H x W -> values of the last layer N x 3 x H x W."""
         height, width = features.shape[-2:]
         features = F.pixel_unshuffle(pad_to_multiple(features, self.multiple), self.unshuffle)
-        features = features.contiguous(memory_format=torch.channels_last)
+        features = in_layout_of(features, self.encoder)
         skips = []
         for block in self.encoder:
             features = block(features)  # N x (width 2^level) x H / 2^level x W / 2^level

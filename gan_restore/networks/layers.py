@@ -94,6 +94,12 @@ class PaddedConv2d(nn.Conv2d):
         return F.conv2d(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
 
+def in_layout_of(images: Tensor, network: nn.Module) -> Tensor:
+    """The images in the memory layout of the first weights of a network, which all features then have, too."""
+    last = next(network.parameters()).is_contiguous(memory_format=torch.channels_last)
+    return images.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
+
+
 def concatenate(features: Tensor, skip: Tensor) -> Tensor:
     """Join the channels of two feature maps; the gradient of the first gets memory of its own.
 

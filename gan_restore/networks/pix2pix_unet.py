@@ -15,7 +15,7 @@ from gan_restore.networks.blocks import (
     tanh_range,
     upsampling,
 )
-from gan_restore.networks.layers import Dropout, PaddedConv2d, concatenate
+from gan_restore.networks.layers import Dropout, PaddedConv2d, concatenate, in_layout_of
 from gan_restore.networks.top_hats import top_hats
 
 
@@ -41,6 +41,8 @@ class Pix2PixUNet(RestoringNetwork):
         >>> Pix2PixUNet(width=8, levels=4)(torch.rand(2, 3, 37, 31)).shape
         torch.Size([2, 3, 37, 31])
     """
+
+    float32_layout = torch.contiguous_format
 
     def __init__(
         self,
@@ -81,8 +83,8 @@ class Pix2PixUNet(RestoringNetwork):
         inputs = 2 * degraded - 1
         if self.top_hat_input:
             inputs = torch.cat([inputs, top_hats(degraded)], dim=1)
-        # In one memory format throughout: a concatenation of two formats has to be copied once more.
-        padded = pad_to_multiple(inputs, self.multiple).contiguous(memory_format=torch.channels_last)
+        # In one memory layout throughout: a concatenation of two layouts has to be copied once more.
+        padded = in_layout_of(pad_to_multiple(inputs, self.multiple), self.encoder)
         features, skips = padded, []
         for block in self.encoder:
             features = block(features)  # N x C x H / 2^level x W / 2^level

@@ -22,6 +22,7 @@ class Parts:
     Attributes:
         generator, g_optimizer: always there.
         discriminator, d_optimizer: None without an adversarial loss.
+        layout: the memory layout of the weights and, by that, of the features.
         perceptual: the frozen network of the perceptual loss; None without that loss.
         ema: the moving average of the generator's weights, with the latest statistics of BatchNorm; None if the
             recipe keeps none.
@@ -38,14 +39,18 @@ class Parts:
     def __init__(self, recipe: Recipe, fabric: lightning_fabric.Fabric, compile: Compile = "off") -> None:
         self.recipe, self.fabric = recipe, fabric
         torch.manual_seed(recipe.seed)
-        generator = with_shared_statistics(recipe.generator(), fabric).to(memory_format=torch.channels_last)
+        generator = with_shared_statistics(recipe.generator(), fabric)
+        in_float32 = fabric.device.type == "cpu" and fabric.strategy.precision.precision == "32-true"
+        own: torch.memory_format = getattr(generator, "float32_layout", torch.channels_last)
+        self.layout = own if in_float32 else torch.channels_last
+        generator = generator.to(memory_format=self.layout)
         self.generator, self.g_optimizer = fabric.setup(compiled(generator, compile), self._adam(generator))
         self.discriminator: nn.Module | None = None
         self.d_optimizer: torch.optim.Optimizer | None = None
         self.perceptual: nn.Module | None = None
         if recipe.adversarial_weight:
             discriminator = with_shared_statistics(recipe.discriminator(), fabric)
-            discriminator = discriminator.to(memory_format=torch.channels_last)
+            discriminator = discriminator.to(memory_format=self.layout)
             adam = self._adam(discriminator)
             self.discriminator, self.d_optimizer = fabric.setup(compiled(discriminator, compile), adam)
         if recipe.perceptual_weight:
