@@ -1,5 +1,6 @@
 """Perceptual losses: that of SRGAN, on features of VGG19, and a distance on features of EfficientNet-lite0."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,9 @@ from gan_restore.networks.efficientnet import EfficientNetLite0Features
 
 Perceptual = Literal["vgg19", "efficientnet-lite0"]
 """The network of the perceptual loss: see `PerceptualLoss` and `EfficientNetDistance`."""
+
+FeatureLoss = Callable[[Tensor, Tensor], Tensor]
+"""(restored, clean) -> a scalar loss, such as `PerceptualLoss`."""
 
 
 class PerceptualLoss(nn.Module):

@@ -6,13 +6,13 @@ from typing import Any
 
 import lightning_fabric
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gan_restore.files import UserError
 from gan_restore.inference.checkpoints import load_generator
 from gan_restore.inference.compiling import Compile, compiled
-from gan_restore.losses.perceptual import EfficientNetDistance, PerceptualLoss
+from gan_restore.losses.perceptual import EfficientNetDistance, FeatureLoss, PerceptualLoss
 from gan_restore.recipes.base import Recipe
 
 
@@ -23,7 +23,7 @@ class Parts:
         generator, g_optimizer: always there.
         discriminator, d_optimizer: None without an adversarial loss.
         layout: the memory layout of the weights and, by that, of the features.
-        perceptual: the frozen network of the perceptual loss; None without that loss.
+        perceptual: the perceptual loss with its frozen network; None without that loss.
         ema: the moving average of the generator's weights, with the latest statistics of BatchNorm; None if the
             recipe keeps none.
 
@@ -47,18 +47,29 @@ class Parts:
         self.generator, self.g_optimizer = fabric.setup(compiled(generator, compile), self._adam(generator))
         self.discriminator: nn.Module | None = None
         self.d_optimizer: torch.optim.Optimizer | None = None
-        self.perceptual: nn.Module | None = None
+        self.perceptual: FeatureLoss | None = None
         if recipe.adversarial_weight:
             discriminator = with_shared_statistics(recipe.discriminator(), fabric)
             discriminator = discriminator.to(memory_format=self.layout)
             adam = self._adam(discriminator)
             self.discriminator, self.d_optimizer = fabric.setup(compiled(discriminator, compile), adam)
         if recipe.perceptual_weight:
-            vgg19 = recipe.perceptual_network == "vgg19"
-            network = PerceptualLoss(recipe.vgg_weights) if vgg19 else EfficientNetDistance()
-            self.perceptual = network.to(fabric.device)
+            if recipe.perceptual_network == "vgg19":
+                vgg19 = PerceptualLoss(recipe.vgg_weights).to(fabric.device).to(memory_format=self.layout)
+                self.perceptual = self._in_precision(vgg19)
+            else:
+                self.perceptual = EfficientNetDistance().to(fabric.device)
         average = get_ema_multi_avg_fn(recipe.ema)
         self.ema = AveragedModel(generator, multi_avg_fn=average) if recipe.ema else None
+
+    def _in_precision(self, loss: nn.Module) -> FeatureLoss:
+        """A loss that computes in the precision of the run, as Fabric lets the networks that it has set up."""
+
+        def compute(restored: Tensor, clean: Tensor) -> Tensor:
+            with self.fabric.autocast():
+                return loss(restored, clean)
+
+        return compute
 
     def _adam(self, network: nn.Module) -> torch.optim.Optimizer:
         clip, betas = self.recipe.gradient_clip, (self.recipe.beta1, 0.999)

@@ -7,12 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from gan_restore.losses.adversarial import discriminator_loss, generator_loss, probability
+from gan_restore.losses.perceptual import FeatureLoss
 from gan_restore.losses.pixel import pixel_loss
 from gan_restore.recipes.base import Recipe
 from gan_restore.training.parts import Parts
-
-FeatureLoss = Callable[[Tensor, Tensor], Tensor]
-"""(restored, clean) -> a scalar loss, such as `losses.PerceptualLoss`."""
 
 
 def discriminator_step(

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support import tiny
+from support import noise_images, tiny
 
 from gan_restore import training
 from gan_restore.evaluation.pairs import Pairs
@@ -12,6 +12,7 @@ from gan_restore.files import UserError, read_csv, read_json
 from gan_restore.images import write
 from gan_restore.inference.checkpoints import load_facts, load_generator, load_state
 from gan_restore.inference.devices import Compute
+from gan_restore.losses.perceptual import PerceptualLoss
 from gan_restore.recipes.base import Recipe
 from gan_restore.recipes.names import RECIPES, from_dict
 from gan_restore.training import Trainer, Validation
@@ -173,6 +174,25 @@ def test_the_published_second_stage_learns_from_vgg19_too(tmp_path: Path, folder
     rows = read_csv(run / "metrics.csv")
     second = [row["epoch"] > 1 for row in rows]
     assert ["perceptual" in row for row in rows] == ["d_loss" in row for row in rows] == second
+
+
+def test_vgg19_computes_in_the_precision_of_the_run(
+    tmp_path: Path, vgg_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = tiny("srgan", "full", pretrain_epochs=0, epochs=5, perceptual_weight=1.0, vgg_weights=str(vgg_file))
+    images, dtypes, losses, features = noise_images(*[(40, 40)] * 8), [], [], PerceptualLoss._features
+
+    def noted(network: PerceptualLoss, images: torch.Tensor) -> torch.Tensor:
+        found = features(network, images)
+        dtypes.append(found.dtype)
+        return found
+
+    monkeypatch.setattr(PerceptualLoss, "_features", noted)
+    for precision in ("32-true", "bf16-mixed"):
+        trainer = Trainer(recipe, tmp_path, Compute("cpu", precision=precision).fabric(), images, images)
+        losses.append(trainer.training_step(trainer.batches[0])["perceptual"].item())
+    assert dtypes == [torch.float32] * 2 + [torch.bfloat16] * 2
+    assert losses[1] == pytest.approx(losses[0], rel=0.1) and losses[0] > 0
 
 
 def test_a_first_stage_that_nothing_follows_has_one_fall_of_the_rate(tmp_path: Path) -> None:
