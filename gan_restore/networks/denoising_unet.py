@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gan_restore.networks.blocks import Norm, RestoringNetwork, normalisation, pad_to_multiple, upsampling
 from gan_restore.networks.impulses import biharmonic_fill, impulse_mask, likely_impulses
-from gan_restore.networks.layers import Dropout, in_layout_of
+from gan_restore.networks.layers import Dropout, float32_layout, in_layout_of
 
 
 class DenoisingUNet(RestoringNetwork):
@@ -37,8 +37,6 @@ class DenoisingUNet(RestoringNetwork):
         torch.Size([1, 3, 37, 31])
     """
 
-    float32_layout = torch.contiguous_format
-
     def __init__(
         self,
         width: int = 64,
@@ -52,6 +50,7 @@ class DenoisingUNet(RestoringNetwork):
         super().__init__(torch.sigmoid, residual)
         self.mask_input, self.unshuffle = mask_input, unshuffle
         self.multiple = unshuffle * 2 ** (depth - 1)
+        self.float32_layout = float32_layout(width)
         # Two convolutions at the first level and one at the end; two down and three up at each other level; a pixel
         # of the lowest level covers `multiple`; the iterations of the initial estimate reach two pixels each.
         self.radius = 3 * unshuffle + 6 * (self.multiple - unshuffle) + self.multiple - 1 + 20 * mask_input

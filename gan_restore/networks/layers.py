@@ -94,6 +94,14 @@ class PaddedConv2d(nn.Conv2d):
         return F.conv2d(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
 
+def float32_layout(width: int) -> torch.memory_format:
+    """The memory layout in which a U-Net of this width trains faster in float32 on the CPU.
+
+    Measured where there is AVX2 only: at 64, a step in channels_last took a tenth longer, and at 16 a tenth less.
+    """
+    return torch.contiguous_format if width >= 64 else torch.channels_last
+
+
 def in_layout_of(images: Tensor, network: nn.Module) -> Tensor:
     """The images in the memory layout of the first weights of a network, which all features then have, too."""
     last = next(network.parameters()).is_contiguous(memory_format=torch.channels_last)

@@ -15,7 +15,7 @@ from gan_restore.networks.blocks import (
     tanh_range,
     upsampling,
 )
-from gan_restore.networks.layers import Dropout, PaddedConv2d, concatenate, in_layout_of
+from gan_restore.networks.layers import Dropout, PaddedConv2d, concatenate, float32_layout, in_layout_of
 from gan_restore.networks.top_hats import top_hats
 
 
@@ -42,8 +42,6 @@ class Pix2PixUNet(RestoringNetwork):
         torch.Size([2, 3, 37, 31])
     """
 
-    float32_layout = torch.contiguous_format
-
     def __init__(
         self,
         width: int = 64,
@@ -56,6 +54,7 @@ class Pix2PixUNet(RestoringNetwork):
     ) -> None:
         super().__init__(tanh_range, residual)
         self.multiple, self.top_hat_input = 2**levels, top_hat_input
+        self.float32_layout = float32_layout(width)
         # Down and up, where a pixel of the lowest level covers 2^levels; the last two convolutions; the top-hats.
         self.radius = 5 * (self.multiple - 1) + 2 * residual + 8 * top_hat_input
         inputs = 5 if top_hat_input else 3
