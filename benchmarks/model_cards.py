@@ -127,7 +127,8 @@ EVERYWHERE = (
     "networks that were trained on other data and measured by protocols of their own: EDSR-baseline "
     "([Lim et al. 2017](https://arxiv.org/abs/1707.02921)), SRResNet and SRGAN "
     "([Ledig et al. 2017](https://arxiv.org/abs/1609.04802)), and the U-Net that `unet-denoiser` follows "
-    "([unet-denoiser.md](unet-denoiser.md)). Of a GAN, a higher PSNR is not the aim.",
+    "([unet-denoiser.md](unet-denoiser.md)). Of a GAN, a higher PSNR is not the aim. What was tried where an aim "
+    "is missed is in [results.md](results.md#missed-aims).",
     "<!-- table: models --><!-- end -->",
     "## On all test sets",
     "PSNR of the input and of the model's output, for the damage that each model was trained on, also on images "
