@@ -3,6 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_restore.networks.layers import Dropout, PaddedConv2d, PReLU, concatenate
+from gan_restore.networks.pix2pix_unet import Pix2PixUNet
 
 DTYPES = [torch.float32, torch.bfloat16]
 
@@ -94,6 +95,22 @@ def test_within_an_export_they_are_pytorchs() -> None:
     with torch.no_grad():
         names = {str(node.target) for node in torch.export.export(network, (inputs.detach(),)).graph.nodes}
     assert any("prelu" in name for name in names) and any("dropout" in name for name in names)
+
+
+@pytest.mark.parametrize(
+    ("width", "capability", "layout"),
+    [(64, "AVX2", torch.contiguous_format), (16, "AVX2", torch.channels_last), (64, "AVX512", torch.channels_last)],
+)
+def test_the_features_of_a_unet_follow_the_layout_of_its_weights(
+    width: int, capability: str, layout: torch.memory_format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    network = Pix2PixUNet(width, levels=2)
+    assert network.float32_layout == layout
+    network.to(memory_format=layout).decoder[0].register_forward_hook(lambda *seen: found.append(seen[2]))
+    found: list[Tensor] = []
+    network(torch.rand(2, 3, 32, 32))
+    assert found[0].is_contiguous(memory_format=layout) and min(found[0].shape) > 1
 
 
 def test_state_dicts_are_pytorchs() -> None:
