@@ -185,10 +185,19 @@ def _judged(value: float, least: float | None, spec: str = "g") -> str:
     return "" if least is None else f"{least:{spec}} dB: {'reached' if value >= least else 'missed'}"
 
 
+def short(commit: str) -> str:
+    """The first seven digits of a commit, and the mark of changes beyond it.
+
+    >>> short("fa6b0b9c1d2e3f405162738495a6b7c8d9e0f1a2-dirty")
+    'fa6b0b9-dirty'
+    """
+    return commit[:7] + commit[40:]
+
+
 def _how_trained(entry: Entry) -> str:
     card = entry["card"]
     versions = ", ".join(f"{name} {version}" for name, version in card["versions"].items())
-    commits = [commit[:7] + commit[40:] for commit in (card["commit"] or "unknown").split(", then ")]
+    commits = [short(commit) for commit in (card["commit"] or "unknown").split(", then ")]
     return (
         f"Size `{entry['size']}`, trained on {card['device']}, {card['precision']}, seed {entry['seed']}, "
         f"{versions}, commit {', then '.join(commits)}."

@@ -214,7 +214,7 @@ def _made_by(results: Results) -> str:
         f"seed {results['seed']}",
     ]
     facts += [f"{name} {version}" for name, version in results.get("versions", {}).items()]
-    facts += [f"commit {results['commit'][:7]}{results['commit'][40:]}"] if results.get("commit") else []
+    facts += [f"commit {model_tables.short(results['commit'])}"] if results.get("commit") else []
     source = f" Source: {results['source']}." if "source" in results else ""
     return f"Computed on {', '.join(facts)}.{source}"
 

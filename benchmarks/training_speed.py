@@ -1,7 +1,7 @@
 """Measure the speed of a training step: the library's, and a plain PyTorch step of the same networks.
 
     python benchmarks/training_speed.py                                        # all recipes at full; about an hour
-    python benchmarks/training_speed.py --recipes srgan --scale smoke --write
+    python benchmarks/training_speed.py --recipes srgan:2 --scale smoke
     python benchmarks/training_speed.py --variants bf16-mixed bf16-mixed-compiled --write
     python benchmarks/training_speed.py --parts            # what each part of the speed brings
 
@@ -52,6 +52,7 @@ from gan_restore.files import UserError
 from gan_restore.inference.compiling import Compile
 from gan_restore.inference.devices import Compute
 from gan_restore.inference.environment import device_name
+from gan_restore.losses.perceptual import PerceptualLoss
 from gan_restore.losses.pixel import pixel_loss
 from gan_restore.networks import layers
 from gan_restore.recipes.base import Scale
@@ -316,7 +317,9 @@ def plain_step(trainer: Trainer, next_batch: Callable[[], torch.Tensor]) -> Call
         torch.optim.Adam(discriminator.parameters(), recipe.learning_rate, betas) if discriminator else None
     )
     bce = F.binary_cross_entropy_with_logits
-    perceptual = trainer.parts.perceptual if discriminator else None
+    perceptual = (
+        PerceptualLoss(recipe.vgg_weights).to(device) if trainer.parts.perceptual and discriminator else None
+    )
 
     def step() -> tuple[float, ...]:
         degraded, clean = degraded_and_clean(next_batch(), recipe, trainer.step, 0, device)
