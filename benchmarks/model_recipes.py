@@ -85,6 +85,9 @@ class Model:
     start_share: float = 0.0
     """Share of the weights of `start_from` in the published ones, in [0, 1]. A mean of both often keeps what the
     first run could do and has most of what the second one learned (WiSE-FT, Wortsman et al. 2022)."""
+    latest: bool = False
+    """Publish the latest weights, not those with the highest validation PSNR. All validation images are damaged, so
+    that PSNR does not show what undamaged crops teach."""
     undamaged: float = 40.0
     """The least PSNR in dB of the output against the input on undamaged images."""
     perceptual: bool = False
@@ -212,6 +215,7 @@ MODELS: dict[str, Model] = {
         cpu={**_ONE_CORE, **_SIX_BLOCKS, "crops_per_image": 5, "epochs": 4},
         small={"width": 32, "epochs": 4},
         start_from="face-second",
+        latest=True,
     ),
     "x2-photos": Model(
         "srgan",

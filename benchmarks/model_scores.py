@@ -23,7 +23,7 @@ from gan_restore.data.datasets import Images
 from gan_restore.degradations.base import seeded
 from gan_restore.evaluation import Pairs, Row
 from gan_restore.files import UserError, read_json, write_json
-from gan_restore.inference.checkpoints import BEST, load_generator, save_generator
+from gan_restore.inference.checkpoints import BEST, EPOCH, load_generator, load_recipe, save_generator
 from gan_restore.inference.devices import Compute
 from gan_restore.inference.models import Measured, Sweep, Undamaged
 from gan_restore.recipes.base import Recipe
@@ -90,7 +90,10 @@ class Scorer:
 
     def __init__(self, name: str, model: Model, run: Path, data: Path, limit: int = 0) -> None:
         self.name, self.model, self.run, self.data, self.limit = name, model, run, data, limit
-        generator, recipe, facts = load_generator(run / BEST)
+        checkpoint = run / BEST
+        if model.latest:
+            checkpoint = run / EPOCH.format(load_recipe(checkpoint).epochs)
+        generator, recipe, facts = load_generator(checkpoint)
         if model.start_share:
             first, _, its_facts = load_generator(run.parent / model.start_from / BEST)
             if its_facts["step"] != facts["started_from"]["step"]:
@@ -99,7 +102,7 @@ class Scorer:
             generator.load_state_dict({key: own[key].lerp(start[key], model.start_share) for key in own})
         generator.half()
         if not all(torch.isfinite(weights).all() for weights in generator.state_dict().values()):
-            raise UserError(f"{run / BEST} has weights beyond half precision; lower learning_rate")
+            raise UserError(f"{checkpoint} has weights beyond half precision; lower learning_rate")
         save_generator(run / HALF, generator, recipe, **facts)
         # The damage on the test images must not differ between runs with different seeds.
         self.recipe = dataclasses.replace(recipe, seed=0)

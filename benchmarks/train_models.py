@@ -134,7 +134,8 @@ class Pipeline:
         if _is_finished(folder):
             print(f"{name}: trained, {folder}", flush=True)
             return
-        training.train(recipe, folder, resume=(folder / LAST).exists())
+        keep_every = recipe.epochs if MODELS[name].latest else 0
+        training.train(recipe, folder, resume=(folder / LAST).exists(), keep_every=keep_every)
 
     def scorer(self, name: str, seed: int = 0) -> Scorer:
         """What measures the run of a model."""
