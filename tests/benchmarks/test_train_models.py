@@ -14,7 +14,7 @@ from support import CARD, TINY, same_weights
 
 from gan_restore import evaluation, training
 from gan_restore.files import UserError, read_json
-from gan_restore.inference.checkpoints import BEST, load_card, load_generator, save_generator
+from gan_restore.inference.checkpoints import BEST, EPOCH, load_card, load_generator, save_generator
 from gan_restore.inference.models import Card
 
 AS_THEY_ARE = dict(MODELS)
@@ -95,6 +95,23 @@ def test_published_weights_have_a_share_of_those_at_the_start(data_sets: Path, o
     assert not same_weights(*files)
     for name, weights in own.items():
         assert torch.equal(weights, end[name].lerp(start[name], MODELS["x2"].start_share).half().float())
+
+
+def test_the_latest_weights_may_be_published_instead_of_the_best(
+    data_sets: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = MODELS["x2-photos"]
+    twice = dataclasses.replace(model, latest=True, cpu=model.cpu | {"epochs": 2, "pretrain_epochs": 2})
+    monkeypatch.setitem(MODELS, "x2-photos", twice)
+    shutil.rmtree(out / "cpu")
+    train_models.run(data_sets, models=("x2-photos",), actions=("train",), out=out)
+    run = out / "cpu" / "x2-photos"
+    other_weights(run, 1.1)
+    model_scores.Scorer("x2-photos", twice, run, data_sets)
+    generator, _, facts = load_generator(run / model_scores.HALF)
+    expected = load_generator(run / EPOCH.format(2))[0].half().float().state_dict()
+    assert facts["step"] == facts["steps"] and facts["chosen_on"] is None
+    assert all(torch.equal(value, expected[key]) for key, value in generator.state_dict().items())
 
 
 def test_models_are_trained_measured_and_published_once(
@@ -208,7 +225,7 @@ def test_a_run_that_was_started_elsewhere_is_taken_if_its_settings_and_images_ar
         train_models.run(data_sets, **command)
     (recipe, *_), options = resumed[0]
     before = read_json(out / "cpu" / "x2-photos" / "recipe.json")
-    assert options == {"resume": True} and recipe.data == before["data"] != str(out / "data" / "photos")
+    assert options["resume"] and recipe.data == before["data"] != str(out / "data" / "photos")
     monkeypatch.setattr(training, "train", train)
 
     longer = dataclasses.replace(
