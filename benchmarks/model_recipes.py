@@ -210,8 +210,8 @@ MODELS: dict[str, Model] = {
         "low-quality faces, with unknown blur, noise, low resolution and JPEG artefacts",
         "prints",
         (Target("faces/val", gain=1.5), Target("cbsd68")),
-        # More photos than faces, and half of the crops undamaged: before, photos other than faces were smoothed. The
-        # share was chosen on validation images: it wins back a part of what faces lost.
+        # More photos than faces, and half of the crops undamaged: before, photos other than faces were smoothed.
+        # The share was chosen on validation images: it wins back a part of what faces lost.
         changes={**_FACE, "learning_rate": 5e-4, "undamaged": 0.5},
         cpu={**_ONE_CORE, **_SIX_BLOCKS, "crops_per_image": 5, "epochs": 4},
         small={"width": 32, "epochs": 4},

@@ -129,8 +129,6 @@ class Pipeline:
                 raise UserError(f"{folder} has other settings ({_differences(before, recipe)}); move it away")
             if load_state(folder / LAST)["data"] != fingerprint(recipe.images("train"), recipe.images("val")):
                 raise UserError(f"{folder} was trained on other images than those of {recipe.data}; move it away")
-            # A run that was started elsewhere keeps its own paths, by which it is resumed.
-            recipe = dataclasses.replace(recipe, **before.local_paths())
         if _is_finished(folder):
             print(f"{name}: trained, {folder}", flush=True)
             return

@@ -46,9 +46,9 @@ def richardson_lucy(blur: float, iterations: int = 30) -> Restoration:
 
 
 def _gaussian(sigma: float) -> np.ndarray:
-    """A Gaussian kernel, cut off at four sigma, with the sum 1."""
-    radius = max(1, math.ceil(4 * sigma))
-    row = np.exp(-(np.arange(-radius, radius + 1) ** 2) / (2 * sigma**2))
+    """A Gaussian kernel, cut off at four sigma, with the sum 1; a single 1 without a blur."""
+    radius = math.ceil(4 * sigma)
+    row = np.exp(-(np.arange(-radius, radius + 1) ** 2) / (2 * sigma**2)) if radius else np.ones(1)
     return np.outer(row, row) / row.sum() ** 2
 
 

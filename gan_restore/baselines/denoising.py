@@ -154,13 +154,16 @@ def sliding_dct(degraded: Tensor, noise: float | None = None, stride: int = 2, o
         of_estimate: factor of the estimated noise level. Values above 2 suit noise that JPEG has compressed: what
             remains of it is coarser than `estimate_noise` supposes.
     """
-    levels = [noise] * len(degraded) if noise else (of_estimate * estimate_noise(degraded)).tolist()
+    estimated = noise is None
+    levels = (of_estimate * estimate_noise(degraded)).tolist() if estimated else [noise] * len(degraded)
     images = zip(degraded.split(1), levels, strict=True)
     return torch.cat([_sliding_dct(image, level, stride) for image, level in images])
 
 
 def _sliding_dct(image: Tensor, noise: float, stride: int, side: int = 8) -> Tensor:
     """`sliding_dct` for one image, 1 x 3 x H x W."""
+    if not noise:  # nothing to remove, and no coefficient to divide by
+        return image
     cosines = torch.from_numpy(dct(np.eye(side), axis=0, norm="ortho")).to(image)
     blocks = torch.einsum("ik,jl->ijkl", cosines, cosines).reshape(-1, 1, side, side)
     colours = torch.from_numpy(dct(np.eye(3), axis=0, norm="ortho")).to(image)  # the mean and two differences

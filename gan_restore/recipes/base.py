@@ -134,7 +134,7 @@ class Recipe:
             raise UserError("the generator has no loss; set pixel_weight or another loss weight above 0")
         if self.undamaged and self.factor > 1:
             raise UserError("undamaged is for recipes that keep the size; leave it out of super-resolution")
-        if self.two_stages and self.pretrain_epochs and not self.pixel_weight:
+        if self.pretrain_epochs and not self.pixel_weight:
             raise UserError(
                 "the first stage trains on the pixel loss alone; set pixel_weight above 0 or pretrain_epochs to 0"
             )

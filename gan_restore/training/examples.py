@@ -16,7 +16,7 @@ def degraded_and_clean(
 
     Args:
         batch: uint8 crops as `Batches` makes them, N x C x H x W; C is 2 or 6 for pairs of the data set.
-        recipe: chooses the damage; pairs of the data set have their own.
+        recipe: chooses the damage, unless the data set has pairs; the tones of both; and which are undamaged.
         step: the number of the step.
         rank: the number of the process.
         device: where to compute.
@@ -30,12 +30,14 @@ def degraded_and_clean(
         part.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
         for part in (images.chunk(2, dim=1) if images.shape[1] in (2, 6) else (images,))
     )
-    if own:
-        return own[0], clean
-    tones, damage = (seeded(random_seed(recipe.seed, purpose, step, rank), device) for purpose in (6, 4))
-    if recipe.toned:
-        clean = toned(clean, recipe.toned, tones)
-    degraded = recipe.degradation()(clean, damage)
+
+    def random(purpose: int) -> torch.Generator:
+        return seeded(random_seed(recipe.seed, purpose, step, rank), device)
+
+    if recipe.toned:  # both images of a pair in the same tone
+        clean, *own = (toned(image, recipe.toned, random(6)) for image in (clean, *own))
+    damage = random(4)
+    degraded = own[0] if own else recipe.degradation()(clean, damage)
     if recipe.undamaged:
         spared = torch.rand(len(clean), 1, 1, 1, generator=damage, device=device) < recipe.undamaged
         degraded = torch.where(spared, clean, degraded)

@@ -87,20 +87,19 @@ def train(
             fabric,
             images,
             val_images,
-            compute.workers,
-            save_every,
-            keep_every,
-            after_epoch,
-            watchers,
-            compute.compile,
+            workers=compute.workers,
+            save_every=save_every,
+            keep_every=keep_every,
+            after_epoch=after_epoch,
+            watchers=watchers,
+            compile=compute.compile,
         )
         if state is not None:
             trainer.load_state(state)
         elif recipe.start_from:
             trainer.start_from(recipe.start_from)
         if fabric.is_global_zero:  # nothing is written before all checks have passed
-            if state is None:
-                run_folder.start(out, recipe, overwrite)
+            run_folder.start(out, recipe, overwrite)
             run_folder.record_environment(out, compute.environment(fabric.device), trainer.step)
         trainer.run()
     return out

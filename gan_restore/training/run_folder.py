@@ -13,7 +13,6 @@ tensorboard              the same curves with images, if `train --tensorboard` w
 """
 
 import contextlib
-import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -107,7 +106,8 @@ def load_run(folder: Path, recipe: Recipe, say: Callable[[str], object] = print)
         say: told if the last state cannot be read and the one before it is taken.
 
     Raises:
-        UserError: if there is no state, or the run has another recipe.
+        UserError: if there is no state, or the run has another recipe. Paths may differ: data may have moved, and
+            whether it is the same is seen by its `fingerprint`.
     """
     try:
         state = load_state(folder / LAST)
@@ -119,15 +119,15 @@ def load_run(folder: Path, recipe: Recipe, say: Callable[[str], object] = print)
     before = read_recipe(folder)
     if type(recipe) is not type(before):
         raise UserError(f"{folder} is a run of {before.name}; resume it with {before.name}")
-    values = {f.name: (getattr(before, f.name), getattr(recipe, f.name)) for f in dataclasses.fields(recipe)}
-    changed = [f"{name} {old}, not {new}" for name, (old, new) in values.items() if old != new]
+    ours, theirs = recipe.portable().to_dict(), before.portable().to_dict()
+    changed = [f"{name} {theirs[name]}, not {new}" for name, new in ours.items() if new != theirs[name]]
     if changed:
         raise UserError(f"{folder} was trained with {'; '.join(changed)}; resume with the same flags")
     return state
 
 
 def start(folder: Path, recipe: Recipe, overwrite: bool = False) -> None:
-    """Write the recipe of a new run; with `overwrite`, remove the files of the earlier run first."""
+    """Write the recipe of a run; with `overwrite`, remove the files of the earlier run first."""
     if overwrite:  # before the recipe is written, so that it never stands beside the state of another run
         remove(folder)
     write_json(folder / RECIPE, recipe.to_dict())

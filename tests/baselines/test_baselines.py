@@ -149,6 +149,7 @@ def test_a_known_noise_level_is_used(real: torch.Tensor) -> None:
     right, wrong = (psnr(baselines.sliding_dct(noisy, level / 255), real).item() for level in (20, 4))
     assert right > wrong + 3
     assert psnr(baselines.sliding_dct(noisy, 20 / 255, stride=1), real).item() > right
+    assert torch.equal(baselines.sliding_dct(real, 0.0), real), "no noise is a known level, too"
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3])
@@ -165,6 +166,11 @@ def test_sliding_dct_is_the_same_in_strips(stride: int, monkeypatch: pytest.Monk
 def test_each_sharpens(real: torch.Tensor, restore: baselines.Restoration, least: float) -> None:
     soft = blurred(real, 1.5)
     assert psnr(restore(soft), real).item() > psnr(soft, real).item() + least
+
+
+def test_without_blur_nothing_is_sharpened(real: torch.Tensor) -> None:
+    assert psnr(baselines.wiener(0.0, 1e-6)(real), real).item() > 60
+    assert torch.allclose(baselines.richardson_lucy(0.0)(real), real, atol=1e-3)
 
 
 def test_denoising_and_sharpening_is_stronger_than_either(real: torch.Tensor) -> None:

@@ -81,6 +81,7 @@ def test_recipes_cannot_be_changed_only_replaced() -> None:
         (("srgan",), {"kernel": 4}, "kernel must be odd"),
         (("pix2pix",), {"image_size": 16}, "image_size must be at least 24"),
         (("srgan", "full"), {"pixel_weight": 0.0}, "pretrain_epochs to 0"),
+        (("srgan", "full"), {"pixel_weight": 0.0, "epochs": 100}, "pretrain_epochs to 0"),
         (("unet-denoiser", "full"), {"pixel_weight": 0.0}, "no loss"),
     ],
 )

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import shutil
 from importlib.metadata import version
@@ -12,7 +13,7 @@ from gan_restore import training
 from gan_restore.data.datasets import Images
 from gan_restore.files import UserError, read_json
 from gan_restore.images import read, write
-from gan_restore.inference.checkpoints import load_state
+from gan_restore.inference.checkpoints import load_state, read_recipe
 from gan_restore.inference.devices import Compute
 from gan_restore.training.run_folder import fingerprint
 
@@ -79,6 +80,14 @@ def test_a_run_records_what_it_was_computed_with(tmp_path: Path) -> None:
     training.train(recipe, run, Compute(device="cpu"), overwrite=True)
     (only,) = read_json(run / "environment.json")
     assert only["precision"] == Compute(device="cpu").for_training().precision, "not auto, which depends on the CPU"
+
+
+def test_data_that_moved_is_accepted_and_the_run_knows_where_it_is(folder: Path, tmp_path: Path) -> None:
+    recipe, run = tiny(data=str(folder), epochs=1), tmp_path / "run"
+    training.train(recipe, run)
+    moved = folder.rename(tmp_path / "moved")
+    training.train(dataclasses.replace(recipe, data=str(moved)), run, resume=True)
+    assert read_recipe(run).data == str(moved)
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
