@@ -25,7 +25,7 @@ def test_pairs_of_a_data_set_are_toned_together_and_a_share_stays_undamaged() ->
     assert 10 < (toned.std(dim=1).flatten(1).amax(1) < 1e-3).sum() < 40, "about a third is gray"
     same = (degraded == toned).flatten(1).all(1)
     assert 16 < same.sum() < 48
-    assert torch.allclose(degraded[~same], toned[~same].flip(3), atol=1e-4), "the tone of both is the same"
+    assert torch.allclose(degraded[~same], toned[~same].flip(3), atol=0.01), "the tone of both is the same"
 
 
 def test_enlargements_have_no_undamaged_crops() -> None:
