@@ -79,7 +79,8 @@ TEXTS = {
             "other things. Labeled Faces in the Wild, where the faces come from, shows very few children and old "
             "people, and a small share of women; many ethnic groups are hardly or not represented. For them it "
             "may be worse, which was not measured.",
-            "It smooths photos of anything but faces, also where they need no restoration.",
+            "Of damaged photos without faces it leaves smooth shapes: grass and hair lose their texture.",
+            "A blurred or shrunk portrait without noise is hardly changed.",
         ),
     ),
     "x2": Text("Sharp photos without JPEG artefacts that are too small by half.", _ENLARGED),
