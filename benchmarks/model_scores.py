@@ -37,11 +37,13 @@ SWEEP_IMAGES = 20
 
 _CODE = (
     "images.py",
+    "strips.py",
     "baselines",
     "data",
     "degradations",
     "evaluation",
     "inference",
+    "losses",
     "metrics",
     "networks",
     "recipes",
@@ -115,7 +117,7 @@ class Scorer:
             "environment": {key: value for key, value in self.environment.items() if key != "commit"},
             "limit": limit,
         }
-        self.seconds = 0.0
+        self.seconds: dict[str, float] = {}
 
     def all(self) -> Scores:
         """Measure everything; each measurement is stored before the next one starts."""
@@ -127,7 +129,7 @@ class Scorer:
             "robustness": [self.robustness(home[0])],
             "everywhere": [self.everywhere(data) for data in TEST_SETS],
             "limit": self.limit,
-            "seconds": self.seconds,
+            "seconds": sum(self.seconds.values()),
         }
 
     def table(self, target: Target, *, only_network: bool = False) -> list[Row]:
@@ -203,7 +205,7 @@ class Scorer:
             entries[key] = {"depends_on": depends_on, "seconds": seconds, "value": value}
             write_json(path, entries)
             print(f"{self.name}, {key}: {seconds:.0f} s", flush=True)
-        self.seconds += entries[key]["seconds"]
+        self.seconds[key] = entries[key]["seconds"]
         return entries[key]["value"]
 
 

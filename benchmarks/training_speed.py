@@ -11,7 +11,7 @@ A step starts from a batch of bytes, as the cache holds it, and ends with update
   Adam without options, the discriminator's gradients computed in the generator's step and thrown away, losses read
   in every step;
 - 32-true and bf16-mixed: `Trainer.training_step` in that precision;
-- without-...: as bf16-mixed, but without one part of what makes it fast: see `without`;
+- without-...: as bf16-mixed, but without one part of what makes it fast: see `timed_steps.without`;
 - 32-true-compiled and bf16-mixed-compiled: with the networks compiled by `torch.compile`; bf16-mixed-cuda-graphs:
   and recorded on a GPU. Compiling is what the first step takes longer than the others, with an empty cache and on
   one core.
@@ -23,7 +23,6 @@ second (of convolutions and matrix products, `torch.utils.flop_counter`) over th
 same precision.
 """
 
-import atexit
 import json
 import os
 import platform
@@ -31,55 +30,29 @@ import re
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import numpy as np
 import torch
-import torch.nn.functional as F
+from timed_steps import STAGES, Variant, compile_of, one_step, precision_of
 from torch.utils.flop_counter import FlopCounterMode
-from torchvision.models import vgg19
 
-from gan_restore import recipes
 from gan_restore.cli.arguments import parse
-from gan_restore.data.datasets import Images
 from gan_restore.files import UserError
 from gan_restore.inference.compiling import Compile
-from gan_restore.inference.devices import Compute
 from gan_restore.inference.environment import device_name
-from gan_restore.losses.perceptual import PerceptualLoss
-from gan_restore.losses.pixel import pixel_loss
-from gan_restore.networks import layers
 from gan_restore.recipes.base import Scale
 from gan_restore.recipes.names import RECIPES
-from gan_restore.training import Trainer
-from gan_restore.training import steps as training_steps
-from gan_restore.training.examples import degraded_and_clean
-from gan_restore.training.memory import freed_memory_kept
 
 README = Path(__file__).parent / "README.md"
 LIMIT = os.environ.get("ATEN_CPU_CAPABILITY", "")
 """The instructions that PyTorch is limited to, such as avx2."""
 START, END = "<!-- training speed: {} -->", "<!-- end -->"
 
-Variant = Literal[
-    "plain", "32-true", "bf16-mixed", "32-true-compiled", "bf16-mixed-compiled", "bf16-mixed-cuda-graphs",
-    "without-layers", "without-channels-last", "without-kept-memory", "without-freezing", "without-fused-adam",
-]  # fmt: skip
 PARTS: tuple[Variant, ...] = ("bf16-mixed", *(name for name in get_args(Variant) if name.startswith("without")))
 Measured = dict[str, Any]
-
-STAGES: dict[str, dict[str, Any]] = {
-    "srgan:1": {"perceptual_weight": 0.0},
-    "srgan:2": {"pretrain_epochs": 0},
-    "srgan:2-without-vgg19": {"pretrain_epochs": 0, "perceptual_weight": 0.0},
-}
-"""The first stage of `srgan`, and the second one with and without the perceptual loss."""
 
 WARM_UP: dict[Compile, int] = {"off": 0, "on": 1, "cuda-graphs": 3}
 """Steps after which everything is compiled and recorded."""
@@ -113,39 +86,25 @@ def main(options: Options) -> None:
     """Measure all variants of all recipes and print the table."""
     if options.parts:
         options = replace(options, variants=PARTS)
-    compiled = any(_compile(variant) != "off" for variant in options.variants)
-    names = [options.scale, *["compiled"] * compiled, *["parts"] * options.parts, *[LIMIT] * bool(LIMIT)]
+    with_compiler = any(compile_of(variant) != "off" for variant in options.variants)
+    names = [options.scale, *["compiled"] * with_compiler, *["parts"] * options.parts, *[LIMIT] * bool(LIMIT)]
     mark = START.format(", ".join(names))
     if options.write and mark not in README.read_text(encoding="utf-8"):
         raise UserError(f"{README} has no line {mark}; add it where the table belongs")
     known = [*(name for name in RECIPES if name != "srgan"), *STAGES]
     if unknown := [name for name in options.recipes if name not in known]:
         raise UserError(f"no recipe '{unknown[0]}'; choose from {', '.join(known)}")
-    precisions = sorted({_precision(variant) for variant in options.variants})
+    precisions = sorted({precision_of(variant) for variant in options.variants})
     # The best of several processes: other work on the machine slows a product of matrices down.
     peaks = {name: max(measured(options, "peak", name)["flops"] for _ in range(5)) for name in precisions}
     lines = [
         "| recipe | step | images per second | relative | share of peak | wall-clock seconds a step |"
-        + " seconds to compile |" * compiled,
-        "|---|---|---|---|---|---|" + "---|" * compiled,
+        + " seconds to compile |" * with_compiler,
+        "|---|---|---|---|---|---|" + "---|" * with_compiler,
     ]
     for recipe in options.recipes:
-        found: dict[str, list[Measured]] = {variant: [] for variant in options.variants}
-        for _ in range(options.rounds):
-            for variant in options.variants:
-                found[variant].append(measured(options, recipe, variant))
-        first = statistics.median(one["seconds"] for one in found[options.variants[0]])
-        for variant, runs in found.items():
-            seconds, wall, compiling = (
-                statistics.median(run[key] for run in runs) for key in ("seconds", "wall", "compiling")
-            )
-            peak = peaks[_precision(variant)]
-            lines.append(
-                f"| `{recipe}` | {variant} | {runs[0]['images'] / seconds:.2f} | {first / seconds:.2f} | "
-                f"{runs[0]['flops'] / seconds / peak:.0%} | {wall:.2f} |"
-                f"{'' if not compiled else ' |' if _compile(variant) == 'off' else f' {compiling:.0f} |'}"
-            )
-            print(lines[-1], flush=True)
+        lines += rows(options, recipe, peaks, with_compiler)
+        print(*lines[-len(options.variants) :], sep="\n", flush=True)
     peaks_text = ", ".join(f"{precision} {flops / 1e9:.0f}" for precision, flops in peaks.items())
     computer = processor() if options.device == "cpu" else device_name(torch.device("cuda"))
     lines += [
@@ -159,13 +118,25 @@ def main(options: Options) -> None:
         write(table, mark)
 
 
-def _precision(variant: str) -> Literal["32-true", "bf16-mixed"]:
-    return "bf16-mixed" if variant.startswith(("bf16-mixed", "without")) else "32-true"
-
-
-def _compile(variant: str) -> Compile:
-    ends: dict[str, Compile] = {"compiled": "on", "cuda-graphs": "cuda-graphs"}
-    return next((way for end, way in ends.items() if variant.endswith(end)), "off")
+def rows(options: Options, recipe: str, peaks: dict[str, float], with_compiler: bool) -> list[str]:
+    """Measure the variants of a recipe in turn: a row of the table for each."""
+    found: dict[str, list[Measured]] = {variant: [] for variant in options.variants}
+    for _ in range(options.rounds):
+        for variant in options.variants:
+            found[variant].append(measured(options, recipe, variant))
+    first = statistics.median(one["seconds"] for one in found[options.variants[0]])
+    lines = []
+    for variant, runs in found.items():
+        seconds, wall, compiling = (
+            statistics.median(run[key] for run in runs) for key in ("seconds", "wall", "compiling")
+        )
+        cells = [
+            f"`{recipe}`", variant, f"{runs[0]['images'] / seconds:.2f}", f"{first / seconds:.2f}",
+            f"{runs[0]['flops'] / seconds / peaks[precision_of(variant)]:.0%}", f"{wall:.2f}",
+        ]  # fmt: skip
+        cells += ["" if compile_of(variant) == "off" else f"{compiling:.0f}"] * with_compiler
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
 def processor() -> str:
@@ -211,7 +182,7 @@ def measure(recipe: str, variant: str, scale: Scale, steps: int, threads: int, d
     wait = torch.cuda.synchronize if device == "cuda" else lambda: None
     wait()
     first = clock()
-    for _ in range(WARM_UP[_compile(variant)]):
+    for _ in range(WARM_UP[compile_of(variant)]):
         step()
     wait()
     begun, wall = clock(), time.perf_counter()
@@ -222,7 +193,7 @@ def measure(recipe: str, variant: str, scale: Scale, steps: int, threads: int, d
     seconds, wall = clock() - begun, time.perf_counter() - wall
     return {
         "seconds": seconds / steps, "wall": wall / steps, "images": images, "flops": counter.get_total_flops(),
-        "compiling": first - WARM_UP[_compile(variant)] * seconds / steps,
+        "compiling": first - WARM_UP[compile_of(variant)] * seconds / steps,
     }  # fmt: skip
 
 
@@ -241,109 +212,6 @@ def peak(precision: str, device: str, side: int = 2048, times: int = 6) -> Measu
         (a @ b)[0, 0].item()
         best = min(best, clock() - begun)
     return {"flops": 2 * side**3 / best}
-
-
-def one_step(name: str, variant: str, scale: Scale, device: str) -> tuple[Callable[[], object], int]:
-    """A function that computes the next step of a recipe, and the number of images in it."""
-    fields = {"vgg_weights": str(random_vgg19())} if name == "srgan:2" and scale == "full" else {}
-    recipe = recipes.get(name.partition(":")[0], scale, **STAGES.get(name, {}), **fields)
-    side = 48 if name == "unet-denoiser" and scale != "smoke" else max(recipe.square_of("train"), 320)
-    pixels = np.random.default_rng(0).integers(0, 256, (recipe.batch_size, side, side, 3), dtype=np.uint8)
-    images = Images(list(pixels), [str(i) for i in range(len(pixels))], "random")
-    compute = Compute(device=device, precision=_precision(variant))
-    run, way = Path(tempfile.gettempdir()), _compile(variant)
-    without(variant.removeprefix("without-"))
-    trainer = Trainer(recipe, run, compute.fabric(), images, images, compile=way)
-    if variant == "without-channels-last":
-        for network in filter(None, (trainer.parts.generator, trainer.parts.discriminator)):
-            network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    batches = trainer.batches.loader(0, 1000)
-    if variant == "plain":
-        return plain_step(trainer, batches.__next__), recipe.batch_size
-    if variant != "without-kept-memory":
-        freed_memory_kept().__enter__()  # until the process ends
-
-    def step() -> None:
-        trainer.log.add(trainer.training_step(next(batches)))
-        trainer.step += 1
-
-    return step, recipe.batch_size
-
-
-def random_vgg19() -> Path:
-    """A file of random weights for VGG19: its own are a download, and the speed is the same."""
-    with torch.device("meta"):
-        shapes = {name: weights.shape for name, weights in vgg19().features.state_dict().items()}
-    path = Path(tempfile.gettempdir()) / f"random-vgg19-{os.getpid()}.pth"
-    torch.save({f"features.{name}": 0.02 * torch.randn(shape) for name, shape in shapes.items()}, path)
-    atexit.register(path.unlink)
-    return path
-
-
-def without(part: str) -> None:
-    """Switch off a part of what makes the library's step fast, until the process ends; others stay as they are.
-
-    - layers: dropout, PReLU, padding and concatenation are PyTorch's own.
-    - channels-last: tensors have PyTorch's default layout.
-    - freezing: the generator's step computes gradients of the discriminator's weights, too.
-    - fused-adam: Adam as PyTorch chooses it.
-    - kept-memory: freed memory goes back to the system; not switched here but in `one_step`.
-    """
-    if part == "layers":
-        layers.pays = lambda features: False
-    elif part == "channels-last":
-        contiguous = torch.Tensor.contiguous
-        # The networks ask for channels_last.
-        torch.Tensor.contiguous = lambda tensor, **_: contiguous(tensor)  # type: ignore[method-assign]
-    elif part == "freezing":
-        training_steps._frozen = lambda network: nullcontext()
-    elif part == "fused-adam":
-        adam = torch.optim.Adam
-        torch.optim.Adam = lambda *args, **options: adam(*args, **options | {"fused": None})  # type: ignore
-
-
-def plain_step(trainer: Trainer, next_batch: Callable[[], torch.Tensor]) -> Callable[[], object]:
-    """A step as tutorials write it, of the trainer's recipe with its damage and losses."""
-    without("layers")
-    without("channels-last")
-    recipe, device = trainer.recipe, trainer.fabric.device
-    torch.manual_seed(recipe.seed)
-    generator = recipe.generator().to(device)
-    betas = (recipe.beta1, 0.999)
-    g_optimizer = torch.optim.Adam(generator.parameters(), recipe.learning_rate, betas)
-    adversarial = recipe.adversarial_weight > 0 and not trainer.first_stage
-    discriminator = recipe.discriminator().to(device) if adversarial else None
-    d_optimizer = (
-        torch.optim.Adam(discriminator.parameters(), recipe.learning_rate, betas) if discriminator else None
-    )
-    bce = F.binary_cross_entropy_with_logits
-    perceptual = (
-        PerceptualLoss(recipe.vgg_weights).to(device) if trainer.parts.perceptual and discriminator else None
-    )
-
-    def step() -> tuple[float, ...]:
-        degraded, clean = degraded_and_clean(next_batch(), recipe, trainer.step, 0, device)
-        trainer.step += 1
-        restored, losses = generator(degraded), []
-        if discriminator and d_optimizer:
-            d_optimizer.zero_grad()
-            real, fake = discriminator(degraded, clean), discriminator(degraded, restored.detach())
-            d_loss = (bce(real, torch.ones_like(real)) + bce(fake, torch.zeros_like(fake))) / 2
-            d_loss.backward()
-            d_optimizer.step()
-            losses.append(d_loss)
-        g_optimizer.zero_grad()
-        g_loss = recipe.pixel_weight * pixel_loss(restored, clean, recipe.pixel_loss)
-        if discriminator:
-            fake = discriminator(degraded, restored)
-            g_loss = g_loss + recipe.adversarial_weight * bce(fake, torch.ones_like(fake))
-        if perceptual:
-            g_loss = g_loss + recipe.perceptual_weight * perceptual(restored, clean)
-        g_loss.backward()
-        g_optimizer.step()
-        return tuple(loss.item() for loss in (*losses, g_loss))
-
-    return step
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+import timed_steps
 import torch
 import training_speed
 from support import noise_images, tiny
@@ -21,7 +22,7 @@ def test_the_plain_step_computes_what_the_trainer_does(
     images = noise_images(*[(40, 40)] * 8)
     trainer = Trainer(recipe, tmp_path, Compute(device="cpu").fabric(), images, images)
     ours = trainer.training_step(trainer.batches[0])
-    plain = training_speed.plain_step(trainer, lambda: trainer.batches[0])()
+    plain = timed_steps.plain_step(trainer, lambda: trainer.batches[0])()
     expected = [ours[loss].item() for loss in ("d_loss", "g_loss") if loss in ours]
     assert plain == pytest.approx(expected, rel=1e-4)
 
@@ -30,14 +31,14 @@ def test_each_part_of_the_speed_can_be_switched_off(monkeypatch: pytest.MonkeyPa
     for owner, name in ((layers, "pays"), (torch.Tensor, "contiguous"), (steps, "_frozen"), (torch.optim, "Adam")):
         monkeypatch.setattr(owner, name, getattr(owner, name))  # set back after the test
     network, image = torch.nn.Conv2d(1, 1, 1), torch.ones(1, 2, 3, 3)
-    training_speed.without("layers")
+    timed_steps.without("layers")
     assert not layers.pays(image)
-    training_speed.without("channels-last")
+    timed_steps.without("channels-last")
     assert image.contiguous(memory_format=torch.channels_last).is_contiguous()
-    training_speed.without("freezing")
+    timed_steps.without("freezing")
     with steps._frozen(network):
         assert network.weight.requires_grad
-    training_speed.without("fused-adam")
+    timed_steps.without("fused-adam")
     assert torch.optim.Adam(network.parameters(), fused=True).defaults["fused"] is None
 
 
