@@ -81,10 +81,10 @@ def opened(
     """
     try:
         with Image.open(path, formats=formats) as image:
-            # Phones write a JPEG with further views of the same photo as MPO.
-            frames = getattr(image, "n_frames", 1) if single and image.format != "MPO" else 1
-            if frames > 1:
-                message = f"it has {frames} frames or pages; save the one to restore as an image of its own"
+            # Phones write a JPEG with further views of the same photo as MPO. `is_animated` looks for a second
+            # frame; `n_frames` reads all, which can take a large TIFF file half an hour.
+            if single and image.format != "MPO" and getattr(image, "is_animated", False):
+                message = "it has several frames or pages; save the one to restore as an image of its own"
                 raise UserError(f"cannot read the image {path}: {message}")
             deep = ";16" in str(image.tile)  # loading forgets it
             image.load()

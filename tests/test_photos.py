@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, TiffImagePlugin
 from support import described, encoded
 
 from gan_restore import photos
@@ -243,10 +243,26 @@ def test_animations_are_refused_and_photos_with_further_views_are_not(tmp_path: 
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     frames[0].save(tmp_path / "a.tif", save_all=True, append_images=frames[1:])
     for name in ("a.gif", "a.tif"):
-        with pytest.raises(UserError, match=rf"{name}: it has 2 frames or pages"):
+        with pytest.raises(UserError, match=rf"{name}: it has several frames or pages"):
             read_photo(tmp_path / name)
     frames[0].save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=frames[1:])
     assert read_photo(tmp_path / "a.jpg").rgb[0, 0].min() > 0.9
+
+
+def test_a_tiff_of_many_pages_is_refused_before_all_are_read(tmp_path: Path, monkeypatch) -> None:
+    """To count the pages, Pillow reads the tags of each, and looks for it among all before."""
+    read_tags, load = [], TiffImagePlugin.ImageFileDirectory_v2.load
+    monkeypatch.setattr(
+        TiffImagePlugin.ImageFileDirectory_v2, "load", lambda *args: read_tags.append(1) or load(*args)
+    )
+    counts = []
+    for pages in (2, 20):
+        tifffile.imwrite(tmp_path / "a.tif", np.zeros((pages, 4, 6), np.uint8), photometric="minisblack")
+        read_tags.clear()
+        with pytest.raises(UserError, match="several frames or pages"):
+            read_photo(tmp_path / "a.tif")
+        counts.append(len(read_tags))
+    assert 0 < counts[0] == counts[1]
 
 
 def test_images_beyond_pillows_warning_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
