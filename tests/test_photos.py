@@ -196,6 +196,26 @@ def test_a_deflated_tiff_that_holds_more_than_its_size_says_is_not_inflated(tmp_
         assert not photos._is_plain(file.pages.first, (4, 2)), "not the size that Pillow bounded"
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_a_gray_tiff_whose_white_is_zero_is_no_negative(tmp_path: Path, dtype: type) -> None:
+    values = np.linspace(0, 1 if dtype is np.float32 else np.iinfo(dtype).max, 24).reshape(4, 6).astype(dtype)
+    for photometric in ("minisblack", "miniswhite"):
+        tifffile.imwrite(tmp_path / f"{photometric}.tif", values, photometric=photometric)
+    black, white = (read_photo(tmp_path / f"{name}.tif") for name in ("minisblack", "miniswhite"))
+    assert black.bits == white.bits and torch.allclose(black.rgb, 1 - white.rgb)
+    assert black.rgb[..., 0, 0].max() == 0
+
+
+@pytest.mark.parametrize("kind", ["P5", "P2"])
+@pytest.mark.parametrize("white", [1000, 65535])
+def test_white_in_a_dark_16_bit_pgm_is_what_the_file_says(tmp_path: Path, kind: str, white: int) -> None:
+    values = np.array([[0, 1], [2, 3]])
+    pixels = values.astype(">u2").tobytes() if kind == "P5" else b"0 1 2 3\n"
+    (tmp_path / "a.pgm").write_bytes(f"{kind} 2 2 {white}\n".encode() + pixels)
+    photo = read_photo(tmp_path / "a.pgm")
+    assert photo.bits == 16 and torch.allclose(photo.rgb[0, 0], torch.from_numpy(values / white).float(), atol=1e-5)
+
+
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
 def test_photos_are_read_and_written_in_memory(suffix: str, tmp_path: Path) -> None:
     for bits in (8, 16):
