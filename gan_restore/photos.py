@@ -116,7 +116,7 @@ def read_photo(path: str | Path | MemoryFile, formats: tuple[str, ...] | None = 
     """Read an image file with its transparency, gray mode, bit depth, colour profile, EXIF data and resolution.
 
     The image is read as `images.decode` does, but a file of several frames or pages is refused. 16 bits are kept of
-    gray files and of colour TIFF files that are uncompressed or deflated. Other 16-bit colour files are read with 8
+    gray files and of RGB TIFF files that are uncompressed or deflated. Other 16-bit colour files are read with 8
     bits, with a `PhotoWarning`.
 
     White is 65535 in 16-bit files. 32-bit gray files do not say what white is, so it is the smallest of 1, 255 and
@@ -135,7 +135,7 @@ def read_photo(path: str | Path | MemoryFile, formats: tuple[str, ...] | None = 
         tiff = _deep_tiff(path, image.size) if deep and image.format == "TIFF" else None
         values, alpha = tiff or pixels_of(image)
         if deep and values.dtype != np.uint16:
-            message = "it has 16 bits a channel in colour, and is read with 8; save it as a plain TIFF to keep 16"
+            message = "it has 16 bits a channel in colour, and is read with 8; save it as plain RGB TIFF to keep 16"
             warnings.warn(f"{path}: {message}", PhotoWarning, stacklevel=2)
         icc = None if image.mode in ("CMYK", "LAB", "YCbCr", "HSV") else image.info.get("icc_profile")
         return Photo(_tensor(values), None if alpha is None else _tensor(alpha), icc, _exif(image), _dpi(image))
@@ -169,12 +169,17 @@ def _deep_tiff(path: str | Path | MemoryFile, size: tuple[int, int]) -> tuple[np
 
 
 def _is_plain(page: tifffile.TiffPage, size: tuple[int, int]) -> bool:
-    """Whether a page has 16-bit colour, uncompressed or deflated, and takes no more memory than its size says.
+    """Whether a page is RGB of 16 bits, uncompressed or deflated, and takes no more memory than its size says.
+
+    A fourth channel must be transparency that the colours are not multiplied by: any other is left to Pillow.
 
     tifffile inflates whatever a strip holds: a file of 64 MB can hold 64 GB of zeros. Pillow stops by itself.
     """
     shape, chunk = page.shape, math.prod(page.chunks)
-    if page.dtype != np.uint16 or len(shape) != 3 or shape[2] not in (3, 4) or sorted(shape[:2]) != sorted(size):
+    if page.dtype != np.uint16 or len(shape) != 3 or sorted(shape[:2]) != sorted(size):
+        return False
+    extra = {3: (), 4: (tifffile.EXTRASAMPLE.UNASSALPHA,)}.get(shape[2])
+    if page.photometric != tifffile.PHOTOMETRIC.RGB or page.extrasamples != extra:
         return False
     if page.compression not in _TIFF_COMPRESSIONS or chunk > max(math.prod(shape), _TIFF_CHUNK):
         return False

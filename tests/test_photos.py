@@ -196,6 +196,23 @@ def test_a_deflated_tiff_that_holds_more_than_its_size_says_is_not_inflated(tmp_
         assert not photos._is_plain(file.pages.first, (4, 2)), "not the size that Pillow bounded"
 
 
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize(("photometric", "extra"), [("separated", []), ("rgb", [0]), ("rgb", [1])])
+def test_other_16_bit_channels_are_not_taken_for_rgb_and_transparency(
+    tmp_path: Path, photometric: str, extra: list[int], order: str
+) -> None:
+    """Inks; a sample of no stated meaning (0); colours that are multiplied by their transparency (1)."""
+    pixels = np.full((4, 6, 4), 60 * 257, np.uint16)
+    pixels[..., 3] = 120 * 257
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric=photometric, extrasamples=extra, byteorder=order)
+    with pytest.warns(PhotoWarning, match="16 bits a channel in colour, and is read with 8"):
+        photo = read_photo(tmp_path / "a.tif")
+    inks = (255 - 60) * (255 - 120) / 255
+    level = inks if photometric == "separated" else 60 * 255 / 120 if extra == [1] else 60
+    assert photo.bits == 8 and (photo.pixels.float() - level).abs().max() <= 1
+    assert (photo.alpha_pixels == 120).all() if extra == [1] else photo.alpha is None
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_a_gray_tiff_whose_white_is_zero_is_no_negative(tmp_path: Path, dtype: type) -> None:
     values = np.linspace(0, 1 if dtype is np.float32 else np.iinfo(dtype).max, 24).reshape(4, 6).astype(dtype)
