@@ -138,7 +138,9 @@ def read_photo(path: str | Path | MemoryFile, formats: tuple[str, ...] | None = 
             message = "it has 16 bits a channel in colour, and is read with 8; save it as plain RGB TIFF to keep 16"
             warnings.warn(f"{path}: {message}", PhotoWarning, stacklevel=2)
         icc = None if image.mode in ("CMYK", "LAB", "YCbCr", "HSV") else image.info.get("icc_profile")
-        return Photo(_tensor(values), None if alpha is None else _tensor(alpha), icc, _exif(image), _dpi(image))
+        return Photo(
+            _tensor(values), None if alpha is None else _tensor(alpha), icc, _exif(image, path), _dpi(image)
+        )
 
 
 def _tensor(values: np.ndarray) -> Tensor:
@@ -200,10 +202,13 @@ def _upright(values: np.ndarray, orientation: int) -> np.ndarray:
     return turned[:, ::-1] if orientation in (2, 4, 5, 7) else turned
 
 
-def _exif(image: Image.Image) -> bytes | None:
-    """The EXIF data as `Photo.exif` describes it; None if there is none or it is damaged."""
+def _exif(image: Image.Image, path: str | Path | MemoryFile) -> bytes | None:
+    """The EXIF data as `Photo.exif` describes it; None if there is none, and with a warning if it is damaged."""
     try:
         found, kept = image.getexif(), Image.Exif()
+        if not found and "exif" in image.info:
+            # Of a damaged header, Pillow raises an error only the first time, which was in `opened`.
+            Image.Exif().load(image.info["exif"])
         kept.update({tag: found[tag] for tag in _EXIF_TAGS if tag in found})
         for group in (_Group.Exif, _Group.GPSInfo):
             values = {tag: value for tag, value in found.get_ifd(group).items() if tag not in _STALE_TAGS}
@@ -211,6 +216,7 @@ def _exif(image: Image.Image) -> bytes | None:
                 kept[group] = values
         return kept.tobytes() if kept else None
     except Exception:  # damaged EXIF data raises nearly any kind
+        warnings.warn(f"{path}: its EXIF data is damaged, and is left out", PhotoWarning, stacklevel=3)
         return None
 
 

@@ -13,7 +13,7 @@ from support import described, encoded
 from gan_restore import photos
 from gan_restore.files import MemoryFile, UserError
 from gan_restore.images import SUFFIXES, read, to_tensor
-from gan_restore.photos import Photo, PhotoWarning, read_photo, write_photo
+from gan_restore.photos import Photo, PhotoWarning, photo_warnings, read_photo, write_photo
 
 
 def with_thumbnail(exif: bytes) -> bytes:
@@ -57,8 +57,25 @@ def test_a_jpeg_with_damaged_exif_is_read(tmp_path: Path, place: int, value: int
     image = read(plain)
     expected = image if place in (0, 16) else image.rot90(-1, (2, 3))
     assert torch.equal(read(tmp_path / "a.jpg"), expected)
-    write_photo(tmp_path / "b.jpg", read_photo(tmp_path / "a.jpg"))
+    with photo_warnings() as told:
+        photo = read_photo(tmp_path / "a.jpg")
+    lost = [] if photo.exif else [f"{tmp_path}/a.jpg: its EXIF data is damaged, and is left out"]
+    assert told == lost and bool(lost) == (place not in (16, 22) or value == 26)
+    write_photo(tmp_path / "b.jpg", photo)
     assert read(tmp_path / "b.jpg").shape == expected.shape
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".jpg"])
+def test_exif_data_with_a_damaged_header_is_left_out_and_said(tmp_path: Path, suffix: str) -> None:
+    path, exif = tmp_path / f"a{suffix}", Image.Exif()
+    path.write_bytes(encoded(suffix, exif=described().replace(b"II*", b"\0I*")))
+    with pytest.warns(PhotoWarning, match=r"its EXIF data is damaged"):
+        assert read_photo(path).exif is None
+    exif[ExifTags.Base.Orientation] = 6
+    path.write_bytes(encoded(suffix, exif=exif))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_photo(path).exif is None, "there is nothing but the orientation"
 
 
 def test_a_tiff_without_a_resolution_gets_none(tmp_path: Path) -> None:
