@@ -232,9 +232,10 @@ def _dpi(image: Image.Image) -> tuple[float, float] | None:
 def write_photo(path: str | Path | MemoryFile, photo: Photo) -> None:
     """Write a photo to a file whose format its suffix chooses, as `images.write` does.
 
-    16 bits are kept of gray images in PNG and TIFF, and of colour in TIFF. JPEG, BMP and PPM drop transparency.
-    JPEG, PNG, TIFF and WebP keep the colour profile, the EXIF data and the resolution (WebP: only as EXIF data;
-    16-bit colour: without EXIF data).
+    16 bits are kept of gray images in PNG and TIFF, and of colour in TIFF. Gray images with transparency are
+    written with 8 bits, in PNG and TIFF with a `PhotoWarning`. JPEG, BMP and PPM drop transparency. JPEG, PNG, TIFF
+    and WebP keep the colour profile, the EXIF data and the resolution (WebP: only as EXIF data; 16-bit colour:
+    without EXIF data).
 
     Raises:
         UserError: As `images.write`.
@@ -245,7 +246,11 @@ def write_photo(path: str | Path | MemoryFile, photo: Photo) -> None:
     if photo.bits == 16 and tiff and not photo.gray:
         _write_deep_tiff(path, photo)
         return
-    if photo.bits == 16 and photo.gray and (tiff or suffix == ".png"):
+    deep = photo.bits == 16 and photo.gray and (tiff or suffix == ".png")
+    if deep and alpha is not None:
+        message = "it is gray with transparency, and is written with 8 bits a channel instead of 16"
+        warnings.warn(f"{path}: {message}", PhotoWarning, stacklevel=2)
+    if deep and alpha is None:
         picture = Image.fromarray(pixels[0, 0].cpu().numpy())
     else:
         if suffix in (".jpg", ".jpeg", ".bmp", ".ppm", ".pgm"):

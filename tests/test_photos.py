@@ -128,6 +128,7 @@ def test_webp_loses_nothing(tmp_path: Path) -> None:
     assert torch.equal(read_photo(tmp_path / "a.webp").rgb, photo.rgb)
 
 
+@pytest.mark.filterwarnings("ignore::gan_restore.photos.PhotoWarning")
 @pytest.mark.parametrize("suffix", sorted(SUFFIXES))
 def test_every_kind_of_photo_is_written_in_every_format(tmp_path: Path, suffix: str) -> None:
     rgb, facts = torch.rand(1, 3, 9, 8), {"icc": b"profile", "exif": described(1), "dpi": (72.0, 72.0)}
@@ -248,6 +249,16 @@ def test_white_in_a_dark_16_bit_pgm_is_what_the_file_says(tmp_path: Path, kind: 
     (tmp_path / "a.pgm").write_bytes(f"{kind} 2 2 {white}\n".encode() + pixels)
     photo = read_photo(tmp_path / "a.pgm")
     assert photo.bits == 16 and torch.allclose(photo.rgb[0, 0], torch.from_numpy(values / white).float(), atol=1e-5)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_16_bit_gray_keeps_its_transparency_with_8_and_says_so(tmp_path: Path, suffix: str) -> None:
+    before = Photo.of(torch.rand(1, 3, 9, 8), alpha=torch.rand(1, 1, 9, 8), gray=True, bits=16)
+    with pytest.warns(PhotoWarning, match=rf"a{suffix}: it is gray with transparency, and is written with 8"):
+        write_photo(tmp_path / f"a{suffix}", before)
+    after = read_photo(tmp_path / f"a{suffix}")
+    assert after.gray and (after.rgb - before.rgb).abs().max() < 0.51 / 255
+    assert (after.alpha - before.alpha).abs().max() < 0.51 / 255
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
