@@ -4,8 +4,7 @@ import csv
 import difflib
 import io
 import json
-import os
-import tempfile
+import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +27,7 @@ def printable(text: str | Path) -> str:
     Python keeps such bytes as lone surrogates, which no encoder accepts.
 
     Example:
+        >>> import os
         >>> printable(os.fsdecode(b"caf\\xe9.png"))
         'caf\\\\udce9.png'
     """
@@ -73,9 +73,11 @@ def writing(path: str | Path) -> Iterator[Path]:
 
     Raises:
         UserError: If the file cannot be written: the disk is full, a right is missing, or a folder is in the way.
+            Any `OSError` of the block becomes one; if it names another file, so does the message.
 
     Example:
-        >>> with tempfile.TemporaryDirectory() as folder:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
         ...     path = Path(folder) / "results.json"
         ...     with writing(path) as part:
         ...         _ = part.write_text("[]")
@@ -87,19 +89,17 @@ def writing(path: str | Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # The suffix is kept because image and figure writers choose the format by it.
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem[:40]}-", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-        part = Path(name)
-        # mkstemp makes a file private to its owner; the result should be as readable as any other file.
-        umask = os.umask(0)
-        os.umask(umask)
-        part.chmod(0o666 & ~umask)
+        name = path.parent / f".{path.stem[:40]}-{secrets.token_hex(8)}{path.suffix}"
+        name.touch(exist_ok=False)  # not by `tempfile`, whose files only their owner may read
+        part = name
         yield part
         part.replace(path)
     except OSError as error:
-        raise UserError(
-            f"cannot write {path}: {error.strerror or error}; free some space or choose another folder"
-        ) from None
+        reason, other = error.strerror or error, error.filename
+        if part is not None and other is not None and str(other) not in (str(part), str(path)):
+            # The block failed to read or write another file.
+            raise UserError(f"cannot write {path}: {reason}: {other}") from None
+        raise UserError(f"cannot write {path}: {reason}; free some space or choose another folder") from None
     except RuntimeError as error:
         # torch.save reports a failed write as a RuntimeError of its zip writer.
         if "PytorchStreamWriter" not in str(error) and "inline_container" not in str(error):

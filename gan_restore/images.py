@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from gan_restore.files import MemoryFile, UserError, writing
@@ -81,10 +81,10 @@ def opened(
     """
     try:
         with Image.open(path, formats=formats) as image:
-            # Phones write a JPEG with further views of the same photo as MPO.
-            frames = getattr(image, "n_frames", 1) if single and image.format != "MPO" else 1
-            if frames > 1:
-                message = f"it has {frames} frames or pages; save the one to restore as an image of its own"
+            # Phones write a JPEG with further views of the same photo as MPO. `is_animated` looks for a second
+            # frame; `n_frames` reads all, which can take a large TIFF file half an hour.
+            if single and image.format != "MPO" and getattr(image, "is_animated", False):
+                message = "it has several frames or pages; save the one to restore as an image of its own"
                 raise UserError(f"cannot read the image {path}: {message}")
             deep = ";16" in str(image.tile)  # loading forgets it
             image.load()
@@ -142,14 +142,10 @@ def pixels_of(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     Both are uint8; gray images of more than 8 bits are uint16. `photos.read_photo` says what white is in them.
     """
     if image.mode.startswith("I") or image.mode == "F":
-        if image.mode.startswith("I;16"):
-            return np.array(image).astype(np.uint16)[..., None], None
-        values = np.nan_to_num(np.asarray(image, dtype=np.float32))
-        white = _white(image.mode, values)
-        unit = torch.from_numpy(values / white).clamp_(0, 1)[..., None]
-        return write_unit(
-            unit, torch.empty(unit.shape, dtype=torch.uint8 if white == 255 else torch.uint16)
-        ).numpy(), None
+        values = _deep_gray(image)
+        # Of the TIFF files in which 0 is white, Pillow inverts only those of 8 bits and fewer.
+        is_negative = getattr(image, "tag_v2", {}).get(ExifTags.Base.PhotometricInterpretation) == 0
+        return ~values if is_negative else values, None
     gray = image.mode in ("1", "L", "LA", "La")
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         values = np.array(image.convert("LA" if gray else "RGBA"))
@@ -159,9 +155,21 @@ def pixels_of(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     return values.reshape(*values.shape[:2], -1), None
 
 
-def _white(mode: str, values: np.ndarray) -> float:
+def _deep_gray(image: Image.Image) -> np.ndarray:
+    """The pixels of a gray image of 16 or 32 bits, H x W x 1, uint8 if its white is 255 and uint16 else."""
+    if image.mode.startswith("I;16"):
+        return np.array(image).astype(np.uint16)[..., None]
+    values = np.nan_to_num(np.asarray(image, dtype=np.float32))
+    white = _white(image, values)
+    unit = torch.from_numpy(values / white).clamp_(0, 1)[..., None]
+    return write_unit(unit, torch.empty(unit.shape, dtype=torch.uint8 if white == 255 else torch.uint16)).numpy()
+
+
+def _white(image: Image.Image, values: np.ndarray) -> float:
     """The value that stands for white in a gray image of 32 bits; `photos.read_photo` says how it is found."""
-    peak = values.max(initial=0) if mode == "I" else np.quantile(values, 0.99) / 10
+    if image.format == "PPM" and image.mode == "I":  # a PGM file of 16 bits: Pillow scales its white to this
+        return 65535.0
+    peak = values.max(initial=0) if image.mode == "I" else np.quantile(values, 0.99) / 10
     return 1.0 if peak <= 1 else 255.0 if peak <= 255 else 65535.0
 
 

@@ -116,7 +116,7 @@ def read_photo(path: str | Path | MemoryFile, formats: tuple[str, ...] | None = 
     """Read an image file with its transparency, gray mode, bit depth, colour profile, EXIF data and resolution.
 
     The image is read as `images.decode` does, but a file of several frames or pages is refused. 16 bits are kept of
-    gray files and of colour TIFF files that are uncompressed or deflated. Other 16-bit colour files are read with 8
+    gray files and of RGB TIFF files that are uncompressed or deflated. Other 16-bit colour files are read with 8
     bits, with a `PhotoWarning`.
 
     White is 65535 in 16-bit files. 32-bit gray files do not say what white is, so it is the smallest of 1, 255 and
@@ -135,10 +135,12 @@ def read_photo(path: str | Path | MemoryFile, formats: tuple[str, ...] | None = 
         tiff = _deep_tiff(path, image.size) if deep and image.format == "TIFF" else None
         values, alpha = tiff or pixels_of(image)
         if deep and values.dtype != np.uint16:
-            message = "it has 16 bits a channel in colour, and is read with 8; save it as a plain TIFF to keep 16"
+            message = "it has 16 bits a channel in colour, and is read with 8; save it as plain RGB TIFF to keep 16"
             warnings.warn(f"{path}: {message}", PhotoWarning, stacklevel=2)
         icc = None if image.mode in ("CMYK", "LAB", "YCbCr", "HSV") else image.info.get("icc_profile")
-        return Photo(_tensor(values), None if alpha is None else _tensor(alpha), icc, _exif(image), _dpi(image))
+        return Photo(
+            _tensor(values), None if alpha is None else _tensor(alpha), icc, _exif(image, path), _dpi(image)
+        )
 
 
 def _tensor(values: np.ndarray) -> Tensor:
@@ -169,12 +171,17 @@ def _deep_tiff(path: str | Path | MemoryFile, size: tuple[int, int]) -> tuple[np
 
 
 def _is_plain(page: tifffile.TiffPage, size: tuple[int, int]) -> bool:
-    """Whether a page has 16-bit colour, uncompressed or deflated, and takes no more memory than its size says.
+    """Whether a page is RGB of 16 bits, uncompressed or deflated, and takes no more memory than its size says.
+
+    A fourth channel must be transparency that the colours are not multiplied by: any other is left to Pillow.
 
     tifffile inflates whatever a strip holds: a file of 64 MB can hold 64 GB of zeros. Pillow stops by itself.
     """
     shape, chunk = page.shape, math.prod(page.chunks)
-    if page.dtype != np.uint16 or len(shape) != 3 or shape[2] not in (3, 4) or sorted(shape[:2]) != sorted(size):
+    if page.dtype != np.uint16 or len(shape) != 3 or sorted(shape[:2]) != sorted(size):
+        return False
+    extra = {3: (), 4: (tifffile.EXTRASAMPLE.UNASSALPHA,)}.get(shape[2])
+    if page.photometric != tifffile.PHOTOMETRIC.RGB or page.extrasamples != extra:
         return False
     if page.compression not in _TIFF_COMPRESSIONS or chunk > max(math.prod(shape), _TIFF_CHUNK):
         return False
@@ -195,10 +202,13 @@ def _upright(values: np.ndarray, orientation: int) -> np.ndarray:
     return turned[:, ::-1] if orientation in (2, 4, 5, 7) else turned
 
 
-def _exif(image: Image.Image) -> bytes | None:
-    """The EXIF data as `Photo.exif` describes it; None if there is none or it is damaged."""
+def _exif(image: Image.Image, path: str | Path | MemoryFile) -> bytes | None:
+    """The EXIF data as `Photo.exif` describes it; None if there is none, and with a warning if it is damaged."""
     try:
         found, kept = image.getexif(), Image.Exif()
+        if not found and "exif" in image.info:
+            # Of a damaged header, Pillow raises an error only the first time, which was in `opened`.
+            Image.Exif().load(image.info["exif"])
         kept.update({tag: found[tag] for tag in _EXIF_TAGS if tag in found})
         for group in (_Group.Exif, _Group.GPSInfo):
             values = {tag: value for tag, value in found.get_ifd(group).items() if tag not in _STALE_TAGS}
@@ -206,6 +216,7 @@ def _exif(image: Image.Image) -> bytes | None:
                 kept[group] = values
         return kept.tobytes() if kept else None
     except Exception:  # damaged EXIF data raises nearly any kind
+        warnings.warn(f"{path}: its EXIF data is damaged, and is left out", PhotoWarning, stacklevel=3)
         return None
 
 
@@ -221,9 +232,10 @@ def _dpi(image: Image.Image) -> tuple[float, float] | None:
 def write_photo(path: str | Path | MemoryFile, photo: Photo) -> None:
     """Write a photo to a file whose format its suffix chooses, as `images.write` does.
 
-    16 bits are kept of gray images in PNG and TIFF, and of colour in TIFF. JPEG, BMP and PPM drop transparency.
-    JPEG, PNG, TIFF and WebP keep the colour profile, the EXIF data and the resolution (WebP: only as EXIF data;
-    16-bit colour: without EXIF data).
+    16 bits are kept of gray images in PNG and TIFF, and of colour in TIFF. Gray images with transparency are
+    written with 8 bits, in PNG and TIFF with a `PhotoWarning`. JPEG, BMP and PPM drop transparency. JPEG, PNG, TIFF
+    and WebP keep the colour profile, the EXIF data and the resolution (WebP: only as EXIF data; 16-bit colour:
+    without EXIF data).
 
     Raises:
         UserError: As `images.write`.
@@ -234,7 +246,11 @@ def write_photo(path: str | Path | MemoryFile, photo: Photo) -> None:
     if photo.bits == 16 and tiff and not photo.gray:
         _write_deep_tiff(path, photo)
         return
-    if photo.bits == 16 and photo.gray and (tiff or suffix == ".png"):
+    deep = photo.bits == 16 and photo.gray and (tiff or suffix == ".png")
+    if deep and alpha is not None:
+        message = "it is gray with transparency, and is written with 8 bits a channel instead of 16"
+        warnings.warn(f"{path}: {message}", PhotoWarning, stacklevel=2)
+    if deep and alpha is None:
         picture = Image.fromarray(pixels[0, 0].cpu().numpy())
     else:
         if suffix in (".jpg", ".jpeg", ".bmp", ".ppm", ".pgm"):

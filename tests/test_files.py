@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,24 @@ def test_parents_are_made_and_a_file_in_the_way_is_named(tmp_path: Path) -> None
     assert read_json(tmp_path / "a" / "b.json") == [1]
     with pytest.raises(UserError, match=r"cannot write .*b\.json/c\.json"):
         write_json(tmp_path / "a" / "b.json" / "c.json", 1)
+
+
+def test_a_file_is_made_with_the_rights_of_the_umask_which_stays_as_it_is(tmp_path: Path, monkeypatch) -> None:
+    """The umask belongs to the process: files that another thread makes meanwhile would get wrong rights."""
+    before = os.umask(0o027)
+    try:
+        monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("the umask was changed"))
+        write_json(tmp_path / "a.json", 1)
+    finally:
+        monkeypatch.undo()
+        os.umask(before)
+    assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o640
+
+
+def test_another_file_that_the_block_cannot_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as error, writing(tmp_path / "a.txt") as part:
+        shutil.copyfile(tmp_path / "b.txt", part)
+    assert str(error.value) == f"cannot write {tmp_path}/a.txt: No such file or directory: {tmp_path}/b.txt"
 
 
 def test_json_that_is_none(tmp_path: Path) -> None:

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, TiffImagePlugin
 from support import described, encoded
 
 from gan_restore import photos
 from gan_restore.files import MemoryFile, UserError
 from gan_restore.images import SUFFIXES, read, to_tensor
-from gan_restore.photos import Photo, PhotoWarning, read_photo, write_photo
+from gan_restore.photos import Photo, PhotoWarning, photo_warnings, read_photo, write_photo
 
 
 def with_thumbnail(exif: bytes) -> bytes:
@@ -57,8 +57,25 @@ def test_a_jpeg_with_damaged_exif_is_read(tmp_path: Path, place: int, value: int
     image = read(plain)
     expected = image if place in (0, 16) else image.rot90(-1, (2, 3))
     assert torch.equal(read(tmp_path / "a.jpg"), expected)
-    write_photo(tmp_path / "b.jpg", read_photo(tmp_path / "a.jpg"))
+    with photo_warnings() as told:
+        photo = read_photo(tmp_path / "a.jpg")
+    lost = [] if photo.exif else [f"{tmp_path}/a.jpg: its EXIF data is damaged, and is left out"]
+    assert told == lost and bool(lost) == (place not in (16, 22) or value == 26)
+    write_photo(tmp_path / "b.jpg", photo)
     assert read(tmp_path / "b.jpg").shape == expected.shape
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".jpg"])
+def test_exif_data_with_a_damaged_header_is_left_out_and_said(tmp_path: Path, suffix: str) -> None:
+    path, exif = tmp_path / f"a{suffix}", Image.Exif()
+    path.write_bytes(encoded(suffix, exif=described().replace(b"II*", b"\0I*")))
+    with pytest.warns(PhotoWarning, match=r"its EXIF data is damaged"):
+        assert read_photo(path).exif is None
+    exif[ExifTags.Base.Orientation] = 6
+    path.write_bytes(encoded(suffix, exif=exif))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_photo(path).exif is None, "there is nothing but the orientation"
 
 
 def test_a_tiff_without_a_resolution_gets_none(tmp_path: Path) -> None:
@@ -111,6 +128,7 @@ def test_webp_loses_nothing(tmp_path: Path) -> None:
     assert torch.equal(read_photo(tmp_path / "a.webp").rgb, photo.rgb)
 
 
+@pytest.mark.filterwarnings("ignore::gan_restore.photos.PhotoWarning")
 @pytest.mark.parametrize("suffix", sorted(SUFFIXES))
 def test_every_kind_of_photo_is_written_in_every_format(tmp_path: Path, suffix: str) -> None:
     rgb, facts = torch.rand(1, 3, 9, 8), {"icc": b"profile", "exif": described(1), "dpi": (72.0, 72.0)}
@@ -196,6 +214,53 @@ def test_a_deflated_tiff_that_holds_more_than_its_size_says_is_not_inflated(tmp_
         assert not photos._is_plain(file.pages.first, (4, 2)), "not the size that Pillow bounded"
 
 
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize(("photometric", "extra"), [("separated", []), ("rgb", [0]), ("rgb", [1])])
+def test_other_16_bit_channels_are_not_taken_for_rgb_and_transparency(
+    tmp_path: Path, photometric: str, extra: list[int], order: str
+) -> None:
+    """Inks; a sample of no stated meaning (0); colours that are multiplied by their transparency (1)."""
+    pixels = np.full((4, 6, 4), 60 * 257, np.uint16)
+    pixels[..., 3] = 120 * 257
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric=photometric, extrasamples=extra, byteorder=order)
+    with pytest.warns(PhotoWarning, match="16 bits a channel in colour, and is read with 8"):
+        photo = read_photo(tmp_path / "a.tif")
+    inks = (255 - 60) * (255 - 120) / 255
+    level = inks if photometric == "separated" else 60 * 255 / 120 if extra == [1] else 60
+    assert photo.bits == 8 and (photo.pixels.float() - level).abs().max() <= 1
+    assert (photo.alpha_pixels == 120).all() if extra == [1] else photo.alpha is None
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_a_gray_tiff_whose_white_is_zero_is_no_negative(tmp_path: Path, dtype: type) -> None:
+    values = np.linspace(0, 1 if dtype is np.float32 else np.iinfo(dtype).max, 24).reshape(4, 6).astype(dtype)
+    for photometric in ("minisblack", "miniswhite"):
+        tifffile.imwrite(tmp_path / f"{photometric}.tif", values, photometric=photometric)
+    black, white = (read_photo(tmp_path / f"{name}.tif") for name in ("minisblack", "miniswhite"))
+    assert black.bits == white.bits and torch.allclose(black.rgb, 1 - white.rgb)
+    assert black.rgb[..., 0, 0].max() == 0
+
+
+@pytest.mark.parametrize("kind", ["P5", "P2"])
+@pytest.mark.parametrize("white", [1000, 65535])
+def test_white_in_a_dark_16_bit_pgm_is_what_the_file_says(tmp_path: Path, kind: str, white: int) -> None:
+    values = np.array([[0, 1], [2, 3]])
+    pixels = values.astype(">u2").tobytes() if kind == "P5" else b"0 1 2 3\n"
+    (tmp_path / "a.pgm").write_bytes(f"{kind} 2 2 {white}\n".encode() + pixels)
+    photo = read_photo(tmp_path / "a.pgm")
+    assert photo.bits == 16 and torch.allclose(photo.rgb[0, 0], torch.from_numpy(values / white).float(), atol=1e-5)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_16_bit_gray_keeps_its_transparency_with_8_and_says_so(tmp_path: Path, suffix: str) -> None:
+    before = Photo.of(torch.rand(1, 3, 9, 8), alpha=torch.rand(1, 1, 9, 8), gray=True, bits=16)
+    with pytest.warns(PhotoWarning, match=rf"a{suffix}: it is gray with transparency, and is written with 8"):
+        write_photo(tmp_path / f"a{suffix}", before)
+    after = read_photo(tmp_path / f"a{suffix}")
+    assert after.gray and (after.rgb - before.rgb).abs().max() < 0.51 / 255
+    assert (after.alpha - before.alpha).abs().max() < 0.51 / 255
+
+
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
 def test_photos_are_read_and_written_in_memory(suffix: str, tmp_path: Path) -> None:
     for bits in (8, 16):
@@ -243,10 +308,26 @@ def test_animations_are_refused_and_photos_with_further_views_are_not(tmp_path: 
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     frames[0].save(tmp_path / "a.tif", save_all=True, append_images=frames[1:])
     for name in ("a.gif", "a.tif"):
-        with pytest.raises(UserError, match=rf"{name}: it has 2 frames or pages"):
+        with pytest.raises(UserError, match=rf"{name}: it has several frames or pages"):
             read_photo(tmp_path / name)
     frames[0].save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=frames[1:])
     assert read_photo(tmp_path / "a.jpg").rgb[0, 0].min() > 0.9
+
+
+def test_a_tiff_of_many_pages_is_refused_before_all_are_read(tmp_path: Path, monkeypatch) -> None:
+    """To count the pages, Pillow reads the tags of each, and looks for it among all before."""
+    read_tags, load = [], TiffImagePlugin.ImageFileDirectory_v2.load
+    monkeypatch.setattr(
+        TiffImagePlugin.ImageFileDirectory_v2, "load", lambda *args: read_tags.append(1) or load(*args)
+    )
+    counts = []
+    for pages in (2, 20):
+        tifffile.imwrite(tmp_path / "a.tif", np.zeros((pages, 4, 6), np.uint8), photometric="minisblack")
+        read_tags.clear()
+        with pytest.raises(UserError, match="several frames or pages"):
+            read_photo(tmp_path / "a.tif")
+        counts.append(len(read_tags))
+    assert 0 < counts[0] == counts[1]
 
 
 def test_images_beyond_pillows_warning_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,11 +32,16 @@ class CachedImages(Sequence[np.ndarray]):
         path: The file of pixels.
         entries: N x 5 integers: offset, height and width of an image in that file; height and width of its source.
         channels: 3, or 1 in a gray store.
+        pixels: The content of the file if it is mapped already; the file itself may be gone.
     """
 
-    def __init__(self, path: Path, entries: np.ndarray, channels: int = 3) -> None:
+    def __init__(
+        self, path: Path, entries: np.ndarray, channels: int = 3, pixels: np.ndarray | None = None
+    ) -> None:
         self._path, self._entries, self._channels = path, entries, channels
-        self._pixels = np.memmap(path, dtype=np.uint8, mode="r") if len(entries) else np.zeros(0, np.uint8)
+        if pixels is None:
+            pixels = np.memmap(path, dtype=np.uint8, mode="r") if len(entries) else np.zeros(0, np.uint8)
+        self._pixels = pixels
 
     def __reduce__(self) -> tuple:
         """Pickle the path of the file, not its pixels: another process maps the file itself."""
@@ -53,7 +58,7 @@ class CachedImages(Sequence[np.ndarray]):
     def __getitem__(self, index: int | slice) -> "np.ndarray | CachedImages":
         """Image `index`, or the images of a slice."""
         if isinstance(index, slice):
-            return CachedImages(self._path, self._entries[index], self._channels)
+            return CachedImages(self._path, self._entries[index], self._channels, self._pixels)
         offset, height, width = self._entries[index, :3].tolist()
         shape = (height, width, 3) if self._channels == 3 else (height, width)
         return self._pixels[offset : offset + height * width * self._channels].reshape(shape)
@@ -65,7 +70,7 @@ class CachedImages(Sequence[np.ndarray]):
 
     def take(self, indices: list[int]) -> "CachedImages":
         """The images at `indices`, in that order."""
-        return CachedImages(self._path, self._entries[indices], self._channels)
+        return CachedImages(self._path, self._entries[indices], self._channels, self._pixels)
 
 
 def cache_root() -> Path:

@@ -46,6 +46,7 @@ def test_a_store_is_removed_unless_it_is_being_built(folder: Path) -> None:
         remove_store(store.folder)
     remove_store(store.folder)
     assert list_stores() == [] and np.array_equal(images[3], before), "an open store stays readable"
+    assert np.array_equal(images.take([3])[0], before) and np.array_equal(images[3:][0], before)
     build(folder)
     assert len(list_stores()) == 1
 

@@ -44,7 +44,7 @@ def animation() -> bytes:
         (png_of(30_000, 30_000), "bomb.png", 413, "more than 0.1 megapixels"),
         (png_of(500, 500), "large.png", 413, "large.png has 500 x 500 pixels, more than 0.1 megapixels"),
         (png_of(30, 30), "short.png", 422, "cannot read the image short.png"),
-        (animation(), "a.gif", 422, "it has 2 frames or pages"),
+        (animation(), "a.gif", 422, "it has several frames or pages"),
         (None, "", 400, "send one file in the field 'photo'"),
     ],
 )
