@@ -69,7 +69,7 @@ def prepare(name: TrainingSet, data: Path, out: Path) -> Path:
         if target.name.startswith(_HALF):
             write(target, to_tensor(_halved(decode(source))))
         elif name == "photos":
-            write(target, to_tensor(_without_blocks(source)))
+            write(target, to_tensor(_photo(source)))
         else:
             with writing(target) as part:
                 shutil.copyfile(source, part)
@@ -108,7 +108,8 @@ def _split(held_out: bool) -> str:
     return "val" if held_out else "train"
 
 
-def _without_blocks(source: Path) -> np.ndarray:
+def _photo(source: Path) -> np.ndarray:
+    """The pixels of a photo; of sunhays80, at half its size, which removes most of its JPEG artefacts."""
     photo = decode(source)
     return _halved(photo) if source.parent.name == "sunhays80" else photo
 

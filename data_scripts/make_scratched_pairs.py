@@ -86,7 +86,7 @@ class Job:
             UserError: if the photo cannot be read.
         """
         try:
-            clean = shrink_each(read(photo), self.size)
+            clean = shrunk(read(photo), self.size)
         except UserError as error:
             raise UserError(f"{error}; repair or remove it, then run the same command again") from None
         # A seed by name, so that the order and the number of workers make no difference.
@@ -250,7 +250,7 @@ def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and lets the started photos finish
 
 
-def shrink_each(photo: Tensor, size: int) -> Tensor:
+def shrunk(photo: Tensor, size: int) -> Tensor:
     """Shrink a photo, 1 x 3 x H x W, to `size` pixels on its longer side; bicubic with antialiasing.
 
     Photos that are not larger, and all photos if `size` is 0, are returned unchanged.
