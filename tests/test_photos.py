@@ -13,7 +13,7 @@ from support import described, encoded
 from gan_restore import photos
 from gan_restore.files import MemoryFile, UserError
 from gan_restore.images import SUFFIXES, read, to_tensor
-from gan_restore.photos import Photo, PhotoWarning, read_photo, write_photo
+from gan_restore.photos import Photo, PhotoWarning, photo_warnings, read_photo, write_photo
 
 
 def with_thumbnail(exif: bytes) -> bytes:
@@ -256,3 +256,10 @@ def test_images_beyond_pillows_warning_open(tmp_path: Path, monkeypatch: pytest.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         assert read_photo(tmp_path / "a.png").pixels.shape == (1, 3, 24, 32)
+
+
+def test_warnings_about_photos_are_collected_and_others_are_shown() -> None:
+    with pytest.warns(RuntimeWarning, match="of another library"), photo_warnings() as told:
+        warnings.warn("a photo", PhotoWarning, stacklevel=1)
+        warnings.warn("of another library", RuntimeWarning, stacklevel=1)
+    assert told == ["a photo"]

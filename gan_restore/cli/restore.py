@@ -1,9 +1,7 @@
 """`gan-restore restore`: restore photos with one or several trained networks."""
 
-import contextlib
 import functools
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
@@ -119,8 +117,10 @@ def main(args: list[str]) -> None:
                 if not restorers:
                     well += 1
                     continue
-                with _told(photo):
+                with photo_warnings() as told:
                     inference.restore_file(photo, target, *restorers, guarded=not unguarded, mask=painted)
+                for message in told:
+                    tqdm.write(printable(f"gan-restore: {photo}: {message}"), file=sys.stderr)
             except UserError as error:
                 failed.append(str(error))
         needless = f"; {_photos(well)} needed nothing" if well else ""
@@ -151,16 +151,6 @@ def _advised(photo: Path, load: Callable[[str], inference.Restorer], same_size: 
     for choice in advice:
         tqdm.write(printable(f"{photo}: {choice}"))
     return [load(choice.model) for choice in advice if choice.use]
-
-
-@contextlib.contextmanager
-def _told(photo: Path) -> Iterator[None]:
-    """Print warnings of the block in one line each, with the name of the photo."""
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always", inference.PhotoWarning)
-        yield
-    for warning in told:
-        tqdm.write(printable(f"gan-restore: {photo}: {warning.message}"), file=sys.stderr)
 
 
 def _found(photos: tuple[Path, ...]) -> Iterator[Path]:
