@@ -41,7 +41,7 @@ class PhotoWarning(UserWarning):
 
 @contextmanager
 def photo_warnings() -> Iterator[list[str]]:
-    """Collect the text of each `PhotoWarning` of the block; the list is complete after it.
+    """Collect the text of each `PhotoWarning` of the block; the list is complete after it. Others are shown.
 
     Python's filters of warnings are global, so only one thread at a time can do this.
     """
@@ -49,7 +49,11 @@ def photo_warnings() -> Iterator[list[str]]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", PhotoWarning)
         yield told
-    told += [str(warning.message) for warning in caught if issubclass(warning.category, PhotoWarning)]
+    for warning in caught:
+        if issubclass(warning.category, PhotoWarning):
+            told.append(str(warning.message))
+        else:
+            warnings.showwarning(warning.message, warning.category, warning.filename, warning.lineno)
 
 
 @dataclass(frozen=True)

@@ -337,3 +337,10 @@ def test_images_beyond_pillows_warning_open(tmp_path: Path, monkeypatch: pytest.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         assert read_photo(tmp_path / "a.png").pixels.shape == (1, 3, 24, 32)
+
+
+def test_warnings_about_photos_are_collected_and_others_are_shown() -> None:
+    with pytest.warns(RuntimeWarning, match="of another library"), photo_warnings() as told:
+        warnings.warn("a photo", PhotoWarning, stacklevel=1)
+        warnings.warn("of another library", RuntimeWarning, stacklevel=1)
+    assert told == ["a photo"]

@@ -1,23 +1,21 @@
 """`gan-restore restore`: restore photos with one or several trained networks."""
 
-import contextlib
 import functools
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 from tqdm.auto import tqdm
-from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction
+from tyro.conf import Positional, UseAppendAction
 
 from gan_restore import inference
 from gan_restore.cli.arguments import parse
 from gan_restore.files import UserError, printable
 from gan_restore.images import list_images
 from gan_restore.inference.checkpoints import checkpoint_file
-from gan_restore.inference.devices import Compute
+from gan_restore.inference.devices import Compute, Device, Precision
 from gan_restore.inference.models import listed, model_path
 from gan_restore.photos import photo_warnings
 
@@ -42,7 +40,9 @@ def main(args: list[str]) -> None:
         unguarded: bool = False,
         overwrite: bool = False,
         ray: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS")] = None,
-        compute: OmitArgPrefixes[Compute] = Compute(),  # noqa: B008
+        device: Device = "auto",
+        precision: Literal["auto"] | Precision = "auto",
+        compile: Literal["off", "on"] = "off",
     ) -> None:
         """Restore photos, each into a file of the same name in the folder OUT.
 
@@ -78,13 +78,16 @@ def main(args: list[str]) -> None:
             overwrite: Replace files in OUT instead of skipping their photos.
             ray: Restore on the Ray cluster with this address, such as auto or host:6379; local starts one on this
                 machine. Photos and OUT can then be URLs, such as s3://bucket/scans.
-            compute: Where to compute.
+            device: auto uses a GPU if there is one.
+            precision: auto uses bfloat16 on GPUs that have it in hardware, and 32 bits elsewhere.
+            compile: on compiles the networks with torch.compile first; docs/restoring.md says when it pays.
         """
         if not photos:
             raise UserError("no photos given; name at least one image file")
         if sum(map(bool, (model, checkpoint, enhance))) != 1:
             raise UserError(f"give either --model NAME, --checkpoint FILE or --enhance auto; {listed()}")
         files = [model_path(name) for name in model] or list(checkpoint)
+        compute = Compute(device, precision=precision, compile=compile)
         options = {"strength": strength, "preserve": preserve, "ensemble": ensemble}
         painted = None if mask is None else inference.read_mask(mask)
         if ray is not None:
@@ -114,8 +117,10 @@ def main(args: list[str]) -> None:
                 if not restorers:
                     well += 1
                     continue
-                with _told(photo):
+                with photo_warnings() as told:
                     inference.restore_file(photo, target, *restorers, guarded=not unguarded, mask=painted)
+                for message in told:
+                    tqdm.write(printable(f"gan-restore: {photo}: {message}"), file=sys.stderr)
             except UserError as error:
                 failed.append(str(error))
         needless = f"; {_photos(well)} needed nothing" if well else ""
@@ -146,16 +151,6 @@ def _advised(photo: Path, load: Callable[[str], inference.Restorer], same_size: 
     for choice in advice:
         tqdm.write(printable(f"{photo}: {choice}"))
     return [load(choice.model) for choice in advice if choice.use]
-
-
-@contextlib.contextmanager
-def _told(photo: Path) -> Iterator[None]:
-    """Print warnings of the block in one line each, with the name of the photo."""
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always", inference.PhotoWarning)
-        yield
-    for warning in told:
-        tqdm.write(printable(f"gan-restore: {photo}: {warning.message}"), file=sys.stderr)
 
 
 def _found(photos: tuple[Path, ...]) -> Iterator[Path]:

@@ -41,12 +41,12 @@ def trained(
     files = [path / PRETRAINED] if (path / PRETRAINED).is_file() else []
     files.append(path / BEST if path.is_dir() else path)
     loaded = [load_generator(file) for file in files]
-    if len({facts["step"] for _, _, facts in loaded}) == 1:  # a run that stopped in its first stage: both are equal
+    if loaded[-1][2].get("stage") == "pixel loss":  # the run stopped in its first stage: both are equal
         del loaded[1:]
     found = []
     for file, (generator, recipe, facts) in zip(files, loaded, strict=False):
-        # The last stage may have a run of its own, and a checkpoint does not hold the path that it started from.
-        of_two = recipe.two_stages or facts.get("chosen_on", {}) is None
+        # The last stage may have a run of its own; the recipe in a checkpoint lacks the path that it started from.
+        of_two = recipe.two_stages or ("started_from" in facts and facts.get("stage") != "pixel loss")
         name = f"{recipe.name}, {_stage(file, recipe, facts)}" if of_two else recipe.name
         note = _note(facts, split, other_data)
         restorer = Restorer(generator, compute, recipe)
@@ -85,10 +85,11 @@ def _stage(file: Path, recipe: Recipe, facts: dict[str, Any]) -> str:
 
 
 def _note(facts: dict[str, Any], split: Split, other_data: bool) -> str:
-    if "chosen_on" not in facts:  # a checkpoint of an earlier version
+    if "chosen_on" not in facts:  # saved by an earlier version, or by the user
         notes = ["how its epoch was chosen is not recorded"]
     elif facts["chosen_on"] is None:
-        notes = ["its last epoch"]
+        step, steps = facts.get("step"), facts.get("steps")
+        notes = ["its last epoch" if step == steps else f"after step {step} of {steps}"]
     else:
         chosen = facts["chosen_on"]
         notes = [f"epoch chosen on {chosen['n_images']} images of '{chosen['split']}' (seed {chosen['seed']})"]

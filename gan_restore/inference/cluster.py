@@ -179,7 +179,12 @@ def find_photos(places: Sequence[str], out: str) -> dict[str, str]:
     """
     out_files, out_folder = _opened(out)
     found: list[tuple[str, str]] = []
-    roots = [_opened(place) for place in places]
+    roots: list[tuple[fsspec.AbstractFileSystem, str]] = []
+    for files, place in map(_opened, places):
+        matches = [place] if files.exists(place) else sorted(files.glob(place))
+        if not matches:
+            raise UserError(f"no photo {files.unstrip_protocol(place)}; check the path")
+        roots += [(files, match) for match in matches]
     several = sum(files.isdir(root) for files, root in roots) > 1
     for files, root in roots:
         if files.isdir(root):
@@ -191,10 +196,7 @@ def find_photos(places: Sequence[str], out: str) -> dict[str, str]:
                 (f"{below}{path.removeprefix(root).strip('/')}", files.unstrip_protocol(path)) for path in inside
             ]
         else:
-            paths = [root] if files.exists(root) else sorted(files.glob(root))
-            if not paths:
-                raise UserError(f"no photo {files.unstrip_protocol(root)}; check the path")
-            found += [(PurePosixPath(path).name, files.unstrip_protocol(path)) for path in paths]
+            found.append((PurePosixPath(root).name, files.unstrip_protocol(root)))
     targets: dict[str, str] = {}
     for name, source in found:
         target = out_files.unstrip_protocol(f"{out_folder}/{name}")

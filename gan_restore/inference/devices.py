@@ -118,8 +118,8 @@ def _cpu_has_bfloat16() -> bool:
 def _separate_buffers() -> dict[str, Any]:
     """The option of DistributedDataParallel that leaves BatchNorm's statistics to each process.
 
-    By default they are overwritten at every forward pass, which fails in the second of the discriminator's two
-    passes: the gradients of the first need the old values.
+    By default they are overwritten with those of the first process at every forward pass. Before PyTorch 2.12 that
+    fails in the second of the discriminator's two passes: the gradients of the first need the old values.
     """
     options = inspect.signature(DistributedDataParallel).parameters
     # forward_sync_buffers replaces the deprecated broadcast_buffers from PyTorch 2.13 on.

@@ -44,8 +44,8 @@ class Restorer:
             long; super-resolution gains a little PSNR (Timofte et al. 2016, "enhanced prediction").
 
     Raises:
-        UserError: if a value is out of range, `preserve` is asked of an enlargement, or the network cannot be
-            compiled as asked.
+        UserError: if a value is out of range, `preserve` is asked of an enlargement, several devices are asked for,
+            or the network cannot be compiled as asked.
 
     Example:
         >>> from gan_restore import recipes
@@ -75,6 +75,8 @@ class Restorer:
             raise UserError("preserve keeps pixels as they are, and an enlargement has none of them; leave it out")
         self._strength, self._preserve, self._ensemble = strength, preserve, ensemble
         compute = compute or Compute()
+        if compute.devices * compute.num_nodes > 1:  # each process would restore the same images
+            raise UserError("devices and num_nodes are for training; a restorer has one device and one process")
         self._multiple: int = getattr(generator, "multiple", 1)
         if compute.compile == "cuda-graphs":
             raise UserError("cuda-graphs records images of one size, for training; restore with --compile on")

@@ -22,7 +22,6 @@ from gan_restore.serve.work import Models, preview
 RETRY_SECONDS = 5
 """When to try again after a 503."""
 
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -41,7 +40,7 @@ class _Request(flask.Request):
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a server that is bound to a host.
+    """Whether a host, a name or an address, always is this machine, which other machines cannot reach by it.
 
     Example:
         >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0")
@@ -62,8 +61,8 @@ def create_app(
         compute: The device and precision.
         limits: What a request may hold.
         jobs: The worker and its queue.
-        local: Answer only requests to this machine's loopback names. This keeps out pages of other sites whose
-            names are made to point at the loopback address (DNS rebinding).
+        local: Answer only requests to this machine's loopback names and addresses (`is_loopback`). This keeps out
+            pages of other sites whose names are made to point at the loopback address (DNS rebinding).
 
     Raises:
         UserError: If the package holds no models, or this machine has no such device.
@@ -77,8 +76,8 @@ def create_app(
 
     @app.before_request
     def refuse_other_sites() -> None:
-        if local and _host_name(request.host) not in _LOOPBACK:
-            raise Forbidden("this server answers to localhost and 127.0.0.1 only")
+        if local and not is_loopback(_host_name(request.host)):
+            raise Forbidden("this server answers to localhost and loopback addresses such as 127.0.0.1 only")
         if request.method in ("GET", "HEAD", "OPTIONS"):
             return
         site, origin = request.headers.get("Sec-Fetch-Site", "none"), request.headers.get("Origin")
@@ -180,12 +179,12 @@ def create_app(
     return app
 
 
-def _host_name(host: str) -> str | None:
-    """The name in a Host header, in lower case, without the port; None if it is malformed."""
+def _host_name(host: str) -> str:
+    """The name in a Host header, in lower case, without the port; empty if it is malformed."""
     try:
-        return urlsplit(f"//{host}").hostname
+        return urlsplit(f"//{host}").hostname or ""
     except ValueError:
-        return None
+        return ""
 
 
 def _find(jobs: Jobs, id: str) -> Job:

@@ -107,7 +107,9 @@ class RestoreApp(ipywidgets.VBox):
         """
         if self.photo is None:
             raise UserError("choose a photo first")
-        mask = self.brush.mask if self.brush and self.brush.painted else None
+        mask = self.brush.mask if self.brush else None
+        if mask is not None and not mask.any():  # nothing was painted, or all of it was erased
+            mask = None
         self._forget()
         self._progress.layout.display = ""
         try:

@@ -144,6 +144,8 @@ def test_a_folder_of_photos_can_be_trained_on(folder: Path, tmp_path: Path) -> N
         (["train", "unet-denoiser", "--seed", "-1", "--out", "OUT"], "seed must be from 0 to"),
         (["train", "unet-denoiser", "--learning-rate", "nan", "--out", "OUT"], "learning_rate must be from"),
         (["train", "unet-denoiser", "--devices", "0", "--out", "OUT"], "at least 1"),
+        (["evaluate", "RUN", "--devices", "2"], "no option --devices (did you mean --device?)"),
+        (["restore", "x.png", "--workers", "2", "--out", "OUT"], "no option --workers"),
         (["evaluate", "RUN", "--limit", "-1"], "limit must be at least 0"),
         (["course", "--device", "gpu", "--out", "OUT"], "'gpu'"),
         (["course", "--recipes"], "no recipes named"),

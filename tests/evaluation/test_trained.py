@@ -8,7 +8,7 @@ from support import tiny
 from gan_restore import training
 from gan_restore.evaluation import Pairs, as_text, best, evaluate_checkpoint, trained, untrained
 from gan_restore.files import UserError
-from gan_restore.inference.checkpoints import load_generator, save_generator
+from gan_restore.inference.checkpoints import load_facts, load_generator, save_generator
 from gan_restore.metrics.fidelity import luma, psnr
 
 OPTIMISTIC = "'val' chose this checkpoint's epoch, so its scores there are optimistic"
@@ -86,13 +86,24 @@ def test_a_stage_without_a_discriminator_is_not_called_a_gan(tmp_path: Path) -> 
 
 def test_a_stage_that_started_from_another_run_is_called_a_gan_too(tmp_path: Path) -> None:
     recipe, file = tiny(adversarial_weight=0.1), tmp_path / "best.safetensors"
-    save_generator(file, recipe.generator(), recipe, step=9, stage="adversarial", chosen_on=None)
+    facts = {"step": 9, "stage": "adversarial", "started_from": {"file": "best.safetensors", "step": 5}}
+    save_generator(file, recipe.generator(), recipe, **facts, chosen_on=None)
     assert [method.name for method in trained(tmp_path)] == ["unet-denoiser, GAN"]
 
 
-def test_a_checkpoint_of_an_earlier_version(tmp_path: Path) -> None:
+@pytest.mark.parametrize("adversarial_weight", [0.0, 0.1])
+def test_a_generator_that_keep_every_kept_says_its_step(adversarial_weight: float, tmp_path: Path) -> None:
+    recipe = tiny(adversarial_weight=adversarial_weight, epochs=2)
+    run = training.train(recipe, tmp_path / "run", keep_every=1)
+    (first,), (last,) = (trained(run / f"epoch-000{epoch}.safetensors") for epoch in (1, 2))
+    steps = load_facts(run)["steps"]
+    assert first.name == last.name == "unet-denoiser"
+    assert (first.note, last.note) == (f"after step {steps // 2} of {steps}", "its last epoch")
+
+
+def test_a_checkpoint_without_facts(tmp_path: Path) -> None:
     recipe = tiny()
-    save_generator(tmp_path / "best.safetensors", recipe.generator(), recipe, step=3, own_data=False)
+    save_generator(tmp_path / "best.safetensors", recipe.generator(), recipe)
     assert trained(tmp_path)[0].note == "how its epoch was chosen is not recorded"
 
 

@@ -86,6 +86,9 @@ def test_photos_keep_their_place_and_results_are_not_restored_again(archive: Pat
     assert found.keys() - missing(found, str(archive / "out")).keys() == {f"file://{archive}/out/a.png"}
     patterns = find_photos([f"{archive}/*.png"], "memory://out")
     assert patterns["memory:///out/b.png"] == f"file://{archive}/b.png"
+    matches = {"memory:///out/a.png": f"file://{archive}/below/a.png"}
+    matches["memory:///out/b.png"] = f"file://{archive}/b.png"
+    assert find_photos([f"{archive}/b*"], "memory://out") == matches, "a folder, too"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from lightning_fabric.strategies import DDPStrategy
 
 from gan_restore.files import UserError
 from gan_restore.inference.devices import Compute
+from gan_restore.inference.restorer import Restorer
 
 BF16 = {"avx512_f": True, "avx512_bf16": True}
 
@@ -83,3 +84,9 @@ def test_fabric_is_told_of_devices_and_machines(
 def test_less_than_one_machine_is_refused() -> None:
     with pytest.raises(UserError, match=r"num_nodes must be at least 1 .* not 1, 0 and 0"):
         Compute(device="cpu", num_nodes=0).fabric()
+
+
+@pytest.mark.parametrize("several", [{"devices": 2}, {"num_nodes": 2}])
+def test_a_restorer_starts_no_other_processes(several: dict[str, int]) -> None:
+    with pytest.raises(UserError, match="a restorer has one device"):
+        Restorer(torch.nn.Identity(), Compute("cpu", **several))

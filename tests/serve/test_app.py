@@ -215,7 +215,8 @@ def test_every_response_has_the_security_headers(client: FlaskClient, path: str)
 
 def test_other_hosts_and_pages_of_other_sites_are_refused(client: FlaskClient, post: Callable) -> None:
     for host, status in {
-        "localhost": 200, "LOCALHOST:8000": 200, "127.0.0.1:1": 200, "[::1]:8000": 200,
+        "localhost": 200, "LOCALHOST:8000": 200, "127.0.0.1:1": 200, "127.0.0.2:8000": 200,
+        "[::1]:8000": 200, "10.0.0.2:8000": 403, "": 403,
         "evil.example": 403, "localhost.evil.example": 403, "127.0.0.1.evil.example:8000": 403, "[": 403,
     }.items():  # fmt: skip
         assert client.get("/healthz", headers={"Host": host}).status_code == status, host

@@ -42,6 +42,8 @@ def test_only_what_is_painted_changes(app: RestoreApp) -> None:
     app.brush.mask = mask
     assert torch.equal(app.restore().pixels, torch.where(mask, everywhere.pixels, app.photo.pixels))
     assert not torch.equal(everywhere.pixels, app.photo.pixels)
+    app.brush.mask = torch.zeros_like(mask)  # the paint is erased
+    assert torch.equal(app.restore().pixels, everywhere.pixels)
 
 
 def test_buttons_restore_save_and_show_errors(
