@@ -19,7 +19,7 @@ $(READY): requirements.lock pyproject.toml
 	  { echo "make: $(PYTHON) is not Python 3.11, 3.12 or 3.13; name one that is: make PYTHON=python3.12 ..." >&2; exit 2; }
 	@test -f $@ || rm -rf .venv
 	@rm -f $@
-	@echo "Setting up .venv (PyTorch with CUDA is about 5 GB: 2 to 10 minutes, once) ..."
+	@echo "Setting up .venv (7 GB, most of it PyTorch with CUDA: 2 to 10 minutes, once) ..."
 	@test -d .venv || $(PYTHON) -m venv .venv || \
 	  { echo "make: $(PYTHON) cannot make a virtual environment (on Debian: apt install python3-venv)" >&2; exit 2; }
 	@$(BIN)/python -m pip install --disable-pip-version-check --no-deps -q -r requirements.lock

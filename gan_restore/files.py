@@ -21,6 +21,16 @@ class UserError(Exception):
         super().__init__(printable(message))
 
 
+def install(extra: str) -> str:
+    """What installs the packages of an extra; no package index has gan-restore itself.
+
+    Example:
+        >>> install("web")
+        "pip install '.[web]' in the folder of gan-restore"
+    """
+    return f"pip install '.[{extra}]' in the folder of gan-restore"
+
+
 def printable(text: str | Path) -> str:
     """Escape the bytes of file names that are not UTF-8, so that the text can be printed and written to files.
 

@@ -14,7 +14,7 @@ from gan_restore.course import plan
 from gan_restore.course.runner import execute, run_steps
 from gan_restore.course.site import PACKAGES, build_site
 from gan_restore.course.sweep import run_notebook as run_notebook
-from gan_restore.files import UserError, read_csv, read_json, write_json
+from gan_restore.files import UserError, install, read_csv, read_json, write_json
 from gan_restore.inference.devices import Compute, Device
 from gan_restore.inference.environment import device_name, versions
 from gan_restore.recipes.base import Scale
@@ -71,7 +71,7 @@ def run_course(
     used = dict.fromkeys([*names, *[step.recipe for step in steps if step.recipe]])
     chosen = [recipes.get(name, scale, seed=seed) for name in used]
     if any(importlib.util.find_spec(package) is None for package in ("papermill", "nbclient", *PACKAGES)):
-        raise UserError("the course needs more packages: pip install 'gan-restore[course]', or use `make course`")
+        raise UserError(f"the course needs more packages: {install('course')}, or use `make course`")
     if not plan.NOTEBOOKS.is_dir():
         raise UserError(f"no notebooks at {plan.NOTEBOOKS}; run the course from a clone of the repository")
     computing_on = Compute(device=device).fabric().device

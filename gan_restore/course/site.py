@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_restore.course import plan
-from gan_restore.files import UserError, read_json
+from gan_restore.files import UserError, install, read_json
 from gan_restore.recipes.names import RECIPES
 
 PACKAGES = ("myst_nb", "furo", "sphinx-mathjax-offline")
@@ -36,7 +36,7 @@ def build_site(folder: str | Path) -> Path:
     if not (folder / "summary.json").is_file():
         raise UserError(f"no finished course in {folder}; run `make course`")
     if any(importlib.util.find_spec(package) is None for package in PACKAGES):
-        raise UserError("the site needs more packages: pip install 'gan-restore[course]', or use `make site`")
+        raise UserError(f"the site needs more packages: {install('course')}, or use `make site`")
     if not settings.is_dir():
         raise UserError(f"no folder {settings}; build the site from a clone of the repository")
     with tempfile.TemporaryDirectory() as temporary:

@@ -19,7 +19,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gan_restore.files import UserError, writing
+from gan_restore.files import UserError, install, writing
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -91,7 +91,7 @@ def write_copies(notebooks: Path, out: Path, overwrite: bool = False) -> tuple[l
     try:
         import nbformat
     except ModuleNotFoundError:
-        raise UserError("the notebooks need more packages: pip install 'gan-restore[course]'") from None
+        raise UserError(f"the notebooks need more packages: {install('course')}") from None
     sources = sorted(notebooks.glob("*.ipynb"))
     if not sources:
         raise UserError(f"no notebooks in {notebooks}; run this from a clone of the repository")

@@ -18,7 +18,7 @@ from typing import Any
 import fsspec
 from torch import Tensor
 
-from gan_restore.files import UserError
+from gan_restore.files import UserError, install
 from gan_restore.images import SUFFIXES
 from gan_restore.inference.checkpoints import BEST
 from gan_restore.inference.devices import Compute
@@ -257,7 +257,7 @@ def restore_archive(targets: dict[str, str], address: str, settings: Settings) -
         import ray
         import ray.data
     except ModuleNotFoundError as error:
-        raise UserError(f"a cluster needs the package {error.name}: pip install 'gan-restore[cluster]'") from None
+        raise UserError(f"a cluster needs the package {error.name}: {install('cluster')}") from None
     host, _, port = address.rpartition(":")
     try:
         if port.isdigit() and "/" not in host:  # ray.init takes minutes to find that nobody answers

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.export import Dim
 
-from gan_restore.files import UserError, writing
+from gan_restore.files import UserError, install, writing
 from gan_restore.inference.checkpoints import load_generator
 from gan_restore.inference.environment import commit
 from gan_restore.recipes.base import Recipe
@@ -45,7 +45,7 @@ def export(checkpoint: str | Path, path: str | Path, format: Format = "onnx") ->
     if Path(path).suffix != SUFFIXES[format]:
         raise UserError(f"a file of the format {format} ends in {SUFFIXES[format]}; {path} does not")
     if format == "onnx" and util.find_spec("onnxscript") is None:
-        raise UserError("ONNX needs the package onnxscript; pip install 'gan-restore[export]'")
+        raise UserError(f"ONNX needs the package onnxscript; {install('export')}")
     generator, recipe, _ = load_generator(checkpoint)
     facts = facts_of(generator, recipe)
     with writing(path) as part:

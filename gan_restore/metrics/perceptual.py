@@ -14,7 +14,7 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 from torchvision.models import AlexNet_Weights
 
-from gan_restore.files import UserError
+from gan_restore.files import UserError, install
 from gan_restore.images import to_bytes
 from gan_restore.losses.perceptual import EfficientNetDistance
 from gan_restore.losses.weights import load_weights, weights_path
@@ -168,6 +168,6 @@ def _inception(weights: str | Path | None) -> nn.Module:
     try:
         import torch_fidelity  # noqa: F401
     except ImportError:
-        raise UserError("FID needs torch-fidelity; pip install 'gan-restore[fid]'") from None
+        raise UserError(f"FID needs torch-fidelity; {install('fid')}") from None
     load_weights(INCEPTION, weights)  # refuses a file that holds code, which torch-fidelity would run
     return FrechetInceptionDistance(feature_extractor_weights_path=str(weights_path(INCEPTION, weights))).inception

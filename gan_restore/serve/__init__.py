@@ -4,13 +4,13 @@ Nothing is written to disk: uploads and results stay in memory, and only for min
 time; a few wait; more are refused with status 503.
 """
 
-from gan_restore.files import UserError
+from gan_restore.files import UserError, install
 
 try:
     import flask  # noqa: F401
     import waitress  # noqa: F401
 except ModuleNotFoundError as error:
-    raise UserError(f"the page needs the package {error.name}: pip install 'gan-restore[web]'") from None
+    raise UserError(f"the page needs the package {error.name}: {install('web')}") from None
 
 from gan_restore.serve.app import create_app, is_loopback
 from gan_restore.serve.jobs import Busy, Cancelled, Job, Jobs, Result

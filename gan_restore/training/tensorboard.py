@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from gan_restore.files import UserError
+from gan_restore.files import UserError, install
 from gan_restore.training.watching import View, Watcher
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class TensorBoard(Watcher):
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ModuleNotFoundError:
-            raise UserError("--tensorboard needs a package: pip install 'gan-restore[tensorboard]'") from None
+            raise UserError(f"--tensorboard needs a package: {install('tensorboard')}") from None
         self._make = SummaryWriter
         self._writer: SummaryWriter | None = None
 

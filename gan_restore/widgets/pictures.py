@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from gan_restore.files import UserError
+from gan_restore.files import UserError, install
 from gan_restore.images import to_bytes
 
 try:
@@ -23,7 +23,7 @@ try:
     import ipywidgets
     import traitlets
 except ModuleNotFoundError as error:
-    raise UserError(f"widgets need the package {error.name}: pip install 'gan-restore[course]'") from None
+    raise UserError(f"widgets need the package {error.name}: {install('course')}") from None
 
 Drawn = Tensor | Figure
 """What a `draw` function returns: an image 3 x H x W or 1 x 3 x H x W in [0, 1], or a matplotlib figure."""

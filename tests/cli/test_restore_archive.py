@@ -96,4 +96,4 @@ def test_a_missing_package_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     assert restore(album, checkpoint, album.parent / "out") == 2
-    assert "the package ray: pip install 'gan-restore[cluster]'" in capsys.readouterr().err
+    assert "the package ray: pip install '.[cluster]' in the folder of gan-restore" in capsys.readouterr().err

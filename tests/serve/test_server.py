@@ -132,4 +132,4 @@ def test_without_flask_the_command_says_what_to_install() -> None:
         "import sys; sys.modules['waitress'] = None; from gan_restore.cli import main; sys.exit(main(['serve']))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 2 and "needs the package waitress: pip install 'gan-restore[web]'" in done.stderr
+    assert done.returncode == 2 and "needs the package waitress: pip install '.[web]'" in done.stderr

@@ -58,5 +58,5 @@ def test_a_missing_package_is_named_before_training(
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     assert main(["train", "unet-denoiser", "--tensorboard", "--out", str(tmp_path / "run")]) == 2
-    assert "pip install 'gan-restore[tensorboard]'" in capsys.readouterr().err
+    assert "pip install '.[tensorboard]' in the folder of gan-restore" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
