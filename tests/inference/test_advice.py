@@ -43,6 +43,17 @@ def test_each_damage_is_found_and_no_other(cat: Tensor, kind: dict[str, object])
     assert chosen(JPEG(30)(cat, seeded(0)), **kind) == {"x4"}
 
 
+@pytest.mark.parametrize("tone", [(1.0, 1.0, 1.0), (1.0, 0.98, 0.95)])
+def test_details_of_gray_and_sepia_photos_are_not_scratches(tone: tuple[float, float, float]) -> None:
+    coffee = to_tensor(data.coffee())[..., 112:336, 336:560]
+    photo = coffee.mean(1, keepdim=True) * torch.tensor(tone).view(1, 3, 1, 1)
+    repair = advise(Photo.of(photo), load)[1]
+    assert not repair.use and repair.reason.endswith("look scratched; look at them yourself")
+    worn = OldPrint(scratches=4, creases=1, grain=0.0, shadow=0.0)(photo, seeded(0))
+    repair = advise(Photo.of(worn), load)[1]
+    assert repair.use and repair.reason.endswith("choose the models yourself")
+
+
 def test_strong_noise_is_removed_and_weak_noise_is_not_enlarged(cat: Tensor) -> None:
     assert chosen(GaussianNoise(10 / 255)(cat, seeded(0))) == {"photo", "x4"}
     noisy = advise(Photo.of(GaussianNoise(4 / 255)(cat, seeded(0))), load)
