@@ -36,16 +36,25 @@ def list_images(folder: str | Path) -> list[Path]:
     Raises:
         UserError: If there is no such folder, it cannot be read, or it holds no image.
     """
+    found = [path for path in list_files(folder) if path.suffix.lower() in SUFFIXES]
+    if not found:
+        raise UserError(f"no images in {folder}; looked for {', '.join(sorted(SUFFIXES))} at any depth")
+    return found
+
+
+def list_files(folder: str | Path) -> list[Path]:
+    """All files below `folder` at any depth, sorted by path. Hidden files and folders are left out.
+
+    Raises:
+        UserError: If there is no such folder, or it cannot be read.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"no such folder: {folder}; give a folder of images")
     found = []
     for place, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        paths = [Path(place, name) for name in files if not name.startswith(".")]
-        found += [path for path in paths if path.suffix.lower() in SUFFIXES]
-    if not found:
-        raise UserError(f"no images in {folder}; looked for {', '.join(sorted(SUFFIXES))} at any depth")
+        found += [Path(place, name) for name in files if not name.startswith(".")]
     return sorted(found)
 
 

@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,8 +12,8 @@ from tyro.conf import Positional, UseAppendAction
 
 from gan_restore import inference
 from gan_restore.cli.arguments import parse
+from gan_restore.cli.restore_targets import find_targets, other_files
 from gan_restore.files import UserError, printable
-from gan_restore.images import list_images
 from gan_restore.inference.checkpoints import checkpoint_file
 from gan_restore.inference.devices import Compute, Device, Precision
 from gan_restore.inference.models import listed, model_path
@@ -48,8 +48,8 @@ def main(args: list[str]) -> None:
 
         The photos of a folder keep their place in its subfolders. If several folders are given, each gets a folder
         of its name in OUT. Colour profile, EXIF data and resolution are kept. A photo that cannot be read is left
-        out and named at the end. A photo whose file in OUT exists is skipped, so the same command continues where
-        it stopped.
+        out and named at the end, and a folder's files that are no images are counted. A photo whose file in OUT
+        exists is skipped, also if another model made it, so the same command continues where it stopped.
 
         Example: gan-restore restore old.png album/ --model scratches --out restored
 
@@ -101,7 +101,7 @@ def main(args: list[str]) -> None:
             contents = tuple(checkpoint_file(file).read_bytes() for file in files)
             settings = Settings(contents, compute, options, not unguarded, painted, overwrite)
             return restore_on_ray(photos, out, ray, settings)
-        targets = _targets(tuple(_found(tuple(map(Path, photos)))), Path(out))
+        targets = find_targets(photos, Path(out))
         todo = {target: photo for target, photo in targets.items() if overwrite or not target.exists()}
 
         @functools.cache
@@ -126,6 +126,8 @@ def main(args: list[str]) -> None:
         needless = f"; {_photos(well)} needed nothing" if well else ""
         done = summary(len(todo) - len(failed) - well, out, len(targets) - len(todo))
         print(f"{done}{needless}")
+        if others := other_files(photos, Path(out)):
+            print(_unknown(others))
         if failed:
             more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
             raise UserError(f"left out {len(failed)} of {len(targets)}: {'; '.join(failed[:3])}{more}")
@@ -135,8 +137,21 @@ def main(args: list[str]) -> None:
 
 def summary(restored: int, out: str, skipped: int) -> str:
     """What was done with how many photos."""
-    again = f"; skipped {_photos(skipped)} restored before (--overwrite restores them again)" if skipped else ""
+    again = ""
+    if skipped:
+        files, them = ("file is", "it") if skipped == 1 else ("files are", "them")
+        again = (
+            f"; skipped {_photos(skipped)} whose {files} there already, perhaps from another model "
+            f"(--overwrite replaces {them})"
+        )
     return f"restored {_photos(restored)} into {out}{again}"
+
+
+def _unknown(files: set[Path]) -> str:
+    """How many files of folders are no images, with their suffixes."""
+    suffixes = ", ".join(sorted({file.suffix.lower() or "without suffix" for file in files}))
+    number = "1 file is no image" if len(files) == 1 else f"{len(files)} files are no images"
+    return printable(f"{number} of a known format: {suffixes}")
 
 
 def _photos(number: int) -> str:
@@ -151,48 +166,3 @@ def _advised(photo: Path, load: Callable[[str], inference.Restorer], same_size: 
     for choice in advice:
         tqdm.write(printable(f"{photo}: {choice}"))
     return [load(choice.model) for choice in advice if choice.use]
-
-
-def _found(photos: tuple[Path, ...]) -> Iterator[Path]:
-    """The photos and folders, with patterns replaced by what they match.
-
-    Raises:
-        UserError: If a pattern matches nothing.
-    """
-    for path in photos:
-        if path.exists() or not set("*?[") & set(str(path)):
-            yield path
-            continue
-        matches = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
-        if not matches:
-            raise UserError(f"no file matches {path}; check the pattern")
-        yield from matches
-
-
-def _targets(photos: tuple[Path, ...], out: Path) -> dict[Path, Path]:
-    """The photo to restore into each target file.
-
-    Raises:
-        UserError: If there is no photo, two photos have the same target, or a target is its own photo.
-    """
-    several = sum(path.is_dir() for path in photos) > 1
-    named: list[tuple[Path, Path]] = []
-    for path in photos:
-        if path.is_dir():
-            place = out / path.resolve().name if several else out
-            # Files in OUT, if it is a subfolder, were restored by an earlier run.
-            inside = out.resolve() if path.resolve() in out.resolve().parents else None
-            found = [file for file in list_images(path) if not inside or inside not in file.resolve().parents]
-            named += [(place / file.relative_to(path), file) for file in found]
-        else:
-            named.append((out / path.name, path))
-    targets: dict[Path, Path] = {}
-    for target, photo in named:
-        other = targets.setdefault(target, photo)
-        if other != photo:
-            raise UserError(f"{other} and {photo} would both become {target}; restore them into different folders")
-        if target.exists() and target.resolve() == photo.resolve():
-            raise UserError(f"{photo} would be overwritten; choose another --out")
-    if not targets:
-        raise UserError(f"all images in {', '.join(map(str, photos))} are in {out} already; give other photos")
-    return targets

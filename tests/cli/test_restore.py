@@ -103,11 +103,24 @@ def test_it_goes_on_where_it_stopped_and_overwrites_when_told(checkpoint: str, t
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "1.png").write_text("mine")
     assert restore(checkpoint, tmp_path / "out", tmp_path / "album") == 0
-    assert "restored 1 photo into" in (told := capsys.readouterr().out) and "skipped 1 photo" in told
+    assert capsys.readouterr().out == (
+        f"restored 1 photo into {tmp_path / 'out'}; skipped 1 photo whose file is there already, "
+        "perhaps from another model (--overwrite replaces it)\n"
+    )
     assert (tmp_path / "out" / "1.png").read_text() == "mine"
     assert restore(checkpoint, tmp_path / "out", tmp_path / "album", "--overwrite") == 0
     assert "restored 2 photos" in (told := capsys.readouterr().out) and "skipped" not in told
     assert (tmp_path / "out" / "1.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_files_that_are_no_images_are_counted(checkpoint: str, tmp_path: Path, capsys) -> None:
+    write(tmp_path / "album" / "1.png", torch.rand(1, 3, 12, 16))
+    for name in ("a.CR2", "b.heic", "notes", ".DS_Store", "out/notes.txt"):
+        (tmp_path / "album" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "album" / name).touch()
+    assert restore(checkpoint, tmp_path / "album" / "out", tmp_path / "album") == 0
+    expected = "restored 1 photo into {}\n3 files are no images of a known format: .cr2, .heic, without suffix\n"
+    assert capsys.readouterr().out == expected.format(tmp_path / "album" / "out")
 
 
 def test_models_are_applied_one_after_another(models_folder: Path, tmp_path: Path) -> None:
