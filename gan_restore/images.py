@@ -24,6 +24,11 @@ DEEP = "16 bits"
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 
+_CAMERA_RAW = {".arw", ".cr2", ".cr3", ".dng", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".srw"}
+_HEIC = {".heic", ".heif", ".hif"}
+_NOT_READ = {".avif": "AVIF"} | dict.fromkeys(_HEIC, "HEIC") | dict.fromkeys(_CAMERA_RAW, "camera RAW")
+"""The formats of photos that Pillow lacks (AVIF: in some versions), by suffix."""
+
 # Pillow warns of damaged metadata, and of large images before it refuses larger ones. Here a file is either read or
 # refused with a `UserError`. The filter is global because `warnings.catch_warnings` is not safe in threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -90,6 +95,8 @@ def opened(
     """
     try:
         with Image.open(path, formats=formats) as image:
+            if image.format == "TIFF" and Path(str(path)).suffix.lower() in _CAMERA_RAW:
+                raise UnidentifiedImageError  # most are TIFF files in which Pillow finds the thumbnail
             # Phones write a JPEG with further views of the same photo as MPO. `is_animated` looks for a second
             # frame; `n_frames` reads all, which can take a large TIFF file half an hour.
             if single and image.format != "MPO" and getattr(image, "is_animated", False):
@@ -105,7 +112,9 @@ def opened(
     except FileNotFoundError:
         raise UserError(f"no such file: {path}") from None
     except UnidentifiedImageError:
-        raise UserError(f"cannot read the image {path}: it is damaged or not an image") from None
+        kind = _NOT_READ.get(Path(str(path)).suffix.lower())
+        reason = f"{kind} is not read; export it as JPEG, PNG or TIFF" if kind else "it is damaged or not an image"
+        raise UserError(f"cannot read the image {path}: {reason}") from None
     except Image.DecompressionBombError:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         raise UserError(
