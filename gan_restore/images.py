@@ -6,9 +6,9 @@ Everywhere else an image batch is a `float32` RGB tensor of shape N x 3 x H x W 
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,29 @@ def list_files(folder: str | Path) -> list[Path]:
 
 def _refuse(error: OSError) -> None:
     raise UserError(f"cannot look into the folder {error.filename}: {error.strerror}") from None
+
+
+def writable_names(names: Iterable[str]) -> list[str]:
+    """The names of the results of photos: unchanged if `write` knows a format by the suffix, and .png otherwise.
+
+    NAME.SUFFIX becomes NAME.png, or NAME.SUFFIX.png if another photo's result has that name.
+
+    Args:
+        names: Different paths.
+
+    Example:
+        >>> writable_names(["a.JPG", "b.HEIC", "c.HEIC", "c.png", "d"])
+        ['a.JPG', 'b.png', 'c.HEIC.png', 'c.png', 'd.png']
+    """
+    results = list(names)
+    taken = set(results)
+    for index, name in enumerate(results):
+        suffix = PurePath(name).suffix
+        if suffix.lower() not in SUFFIXES:
+            short = f"{name.removesuffix(suffix)}.png"
+            results[index] = f"{name}.png" if short in taken else short
+            taken.add(results[index])
+    return results
 
 
 def name_below(folder: Path, path: Path) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gan_restore.files import UserError
-from gan_restore.images import SUFFIXES, list_files, list_images
+from gan_restore.images import SUFFIXES, list_files, list_images, writable_names
 
 
 def find_targets(photos: Sequence[str], out: Path) -> dict[Path, Path]:
@@ -31,6 +31,10 @@ def find_targets(photos: Sequence[str], out: Path) -> dict[Path, Path]:
         other = targets.setdefault(target, photo)
         if other != photo:
             raise UserError(f"{other} and {photo} would both become {target}; restore them into different folders")
+    targets = {
+        Path(name): photo for name, photo in zip(writable_names(map(str, targets)), targets.values(), strict=True)
+    }
+    for target, photo in targets.items():
         if target.exists() and target.resolve() == photo.resolve():
             raise UserError(f"{photo} would be overwritten; choose another --out")
     if not targets:

@@ -113,6 +113,14 @@ def test_it_goes_on_where_it_stopped_and_overwrites_when_told(checkpoint: str, t
     assert (tmp_path / "out" / "1.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_a_photo_whose_suffix_is_of_no_format_becomes_png(checkpoint: str, tmp_path: Path) -> None:
+    photos = [tmp_path / name for name in ("photo.HEIC", "scan", "other.HEIC", "other.png")]
+    for photo in photos:
+        Image.new("RGB", (16, 12)).save(photo, format="PNG")
+    assert restore(checkpoint, tmp_path / "out", *photos, photos[0]) == 0
+    assert below(tmp_path / "out") == ["other.HEIC.png", "other.png", "photo.png", "scan.png"]
+
+
 def test_files_that_are_no_images_are_counted(checkpoint: str, tmp_path: Path, capsys) -> None:
     write(tmp_path / "album" / "1.png", torch.rand(1, 3, 12, 16))
     for name in ("a.CR2", "b.heic", "notes", ".DS_Store", "out/notes.txt"):

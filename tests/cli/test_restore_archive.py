@@ -66,6 +66,12 @@ def test_a_folder_is_restored_into_a_url_and_failures_are_named(
     assert (read(album.parent / "result.png") - wanted).abs().max() < 0.51 / 255
 
 
+def test_a_photo_whose_suffix_is_of_no_format_becomes_png(album: Path, checkpoint: Path, done: list[str]) -> None:
+    (album / "1.png").rename(album / "1.HEIC")
+    assert restore(album / "1.HEIC", checkpoint, album.parent / "out") == 0
+    assert (album.parent / "out" / "1.png").exists()
+
+
 def test_what_is_restored_is_skipped_or_replaced(
     album: Path, checkpoint: Path, done: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
