@@ -128,9 +128,12 @@ def main(args: list[str]) -> None:
         print(f"{done}{needless}")
         if others := other_files(photos, Path(out)):
             print(_unknown(others))
+        if len(failed) > 1:
+            for message in failed:
+                print(f"gan-restore: {message}", file=sys.stderr)
         if failed:
-            more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
-            raise UserError(f"left out {len(failed)} of {len(targets)}: {'; '.join(failed[:3])}{more}")
+            named = ", which are named above" if len(failed) > 1 else f": {failed[0]}"
+            raise UserError(f"left out {len(failed)} of {len(targets)}{named}")
 
     parse(run, args, "gan-restore restore")
 

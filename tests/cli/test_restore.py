@@ -75,6 +75,16 @@ def test_a_folder_with_broken_exif_and_damaged_files_is_restored(checkpoint: str
         assert image.getexif().get(ExifTags.Base.Artist) == "Ada"
 
 
+def test_each_photo_that_is_left_out_has_a_line(checkpoint: str, tmp_path: Path, capsys) -> None:
+    photos = [tmp_path / f"{name}.png" for name in "abcde"]
+    for photo in photos:
+        photo.touch()
+    assert restore(checkpoint, tmp_path / "out", *photos) == 2
+    told = capsys.readouterr().err.splitlines()[-6:]
+    assert all(str(photo) in line for photo, line in zip(photos, told[:5], strict=True))
+    assert told[5] == "gan-restore: left out 5 of 5, which are named above"
+
+
 def test_names_that_are_not_utf8_are_restored_and_told(checkpoint: str, tmp_path: Path, capsys) -> None:
     name = os.fsdecode(b"caf\xe9")
     try:
