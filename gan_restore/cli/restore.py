@@ -12,7 +12,7 @@ from tyro.conf import Positional, UseAppendAction
 
 from gan_restore import inference
 from gan_restore.cli.arguments import parse
-from gan_restore.cli.restore_targets import find_targets, other_files
+from gan_restore.cli.restore_targets import check_folder, find_targets, other_files
 from gan_restore.files import UserError, printable
 from gan_restore.inference.checkpoints import checkpoint_file
 from gan_restore.inference.devices import Compute, Device, Precision
@@ -86,6 +86,8 @@ def main(args: list[str]) -> None:
             raise UserError("no photos given; name at least one image file")
         if sum(map(bool, (model, checkpoint, enhance))) != 1:
             raise UserError(f"give either --model NAME, --checkpoint FILE or --enhance auto; {listed()}")
+        if ray is None or "://" not in out:
+            check_folder(Path(out))
         files = [model_path(name) for name in model] or list(checkpoint)
         compute = Compute(device, precision=precision, compile=compile)
         options = {"strength": strength, "preserve": preserve, "ensemble": ensemble}

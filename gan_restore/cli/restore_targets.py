@@ -42,6 +42,20 @@ def find_targets(photos: Sequence[str], out: Path) -> dict[Path, Path]:
     return targets
 
 
+def check_folder(out: Path) -> None:
+    """Refuse an OUT that cannot be the folder of the results, before any photo is restored.
+
+    Raises:
+        UserError: If OUT or a folder above it is a file, or OUT does not exist and is named like an image.
+    """
+    existing = next(place for place in (out, *out.parents) if place.exists())
+    if not existing.is_dir():
+        raise UserError(f"--out is a folder, and {existing} is a file; give another one")
+    if existing != out and out.suffix.lower() in SUFFIXES:
+        hint = f"try --out {out.with_suffix('')}"
+        raise UserError(f"--out is a folder, also for one photo, and {out} is named like an image; {hint}")
+
+
 def other_files(photos: Sequence[str], out: Path) -> set[Path]:
     """The files in folders of photos whose suffix is not that of an image; arguments as for `find_targets`."""
     folders = [path for path in _found(photos) if path.is_dir()]

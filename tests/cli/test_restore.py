@@ -57,6 +57,31 @@ def test_photos_of_one_target_and_photos_that_would_be_replaced(checkpoint: str,
     assert "would be overwritten" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ("photo.png", "--out is a folder, and photo.png is a file; give another one"),
+        ("photo.png/below", "--out is a folder, and photo.png is a file; give another one"),
+        ("new.jpg", "--out is a folder, also for one photo, and new.jpg is named like an image; try --out new"),
+    ],
+)
+@pytest.mark.parametrize("more", [[], ["--ray", "local"]])
+def test_a_file_is_no_folder_for_results(
+    checkpoint: str, tmp_path: Path, monkeypatch, capsys, out: str, message: str, more: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write("photo.png", torch.rand(1, 3, 12, 16))
+    assert restore(checkpoint, Path(out), "photo.png", *more) == 2
+    assert capsys.readouterr().err == f"gan-restore: {message}\n"
+    assert not Path("new.jpg").exists()
+
+
+def test_a_folder_named_like_an_image_is_used(checkpoint: str, tmp_path: Path) -> None:
+    write(tmp_path / "photo.png", torch.rand(1, 3, 12, 16))
+    (tmp_path / "album.jpg").mkdir()
+    assert restore(checkpoint, tmp_path / "album.jpg", tmp_path / "photo.png") == 0
+
+
 def test_a_folder_with_broken_exif_and_damaged_files_is_restored(checkpoint: str, tmp_path: Path, capsys) -> None:
     exif = Image.Exif()
     exif.update({ExifTags.Base.Orientation: 6, ExifTags.Base.Artist: "Ada"})
