@@ -111,23 +111,29 @@ def main(args: list[str]) -> None:
             return inference.load_restorer(checkpoint, compute, **options)
 
         restorers = [load(file) for file in files]
-        failed, well = [], 0
-        for target, photo in tqdm(todo.items(), unit="photo", disable=len(todo) == 1):
-            try:
-                if enhance:
-                    restorers = _advised(photo, load, same_size=painted is not None or preserve > 0)
-                if not restorers:
-                    well += 1
-                    continue
-                with photo_warnings() as told:
-                    inference.restore_file(photo, target, *restorers, guarded=not unguarded, mask=painted)
-                for message in told:
-                    tqdm.write(printable(f"gan-restore: {photo}: {message}"), file=sys.stderr)
-            except UserError as error:
-                failed.append(str(error))
+        failed, restored = [], 0
+        bar = tqdm(todo.items(), unit="photo", disable=len(todo) == 1)
+        try:
+            for target, photo in bar:
+                try:
+                    if enhance:
+                        restorers = _advised(photo, load, same_size=painted is not None or preserve > 0)
+                    if not restorers:
+                        continue
+                    with photo_warnings() as told:
+                        inference.restore_file(photo, target, *restorers, guarded=not unguarded, mask=painted)
+                    restored += 1
+                    for message in told:
+                        tqdm.write(printable(f"gan-restore: {photo}: {message}"), file=sys.stderr)
+                except UserError as error:
+                    failed.append(str(error))
+        except KeyboardInterrupt:
+            bar.close()
+            print(stopped(restored, len(todo), overwrite))
+            raise
+        well = len(todo) - restored - len(failed)
         needless = f"; {_photos(well)} needed nothing" if well else ""
-        done = summary(len(todo) - len(failed) - well, out, len(targets) - len(todo))
-        print(f"{done}{needless}")
+        print(f"{summary(restored, out, len(targets) - len(todo))}{needless}")
         if others := other_files(photos, Path(out)):
             print(_unknown(others))
         if len(failed) > 1:
@@ -150,6 +156,12 @@ def summary(restored: int, out: str, skipped: int) -> str:
             f"(--overwrite replaces {them})"
         )
     return f"restored {_photos(restored)} into {out}{again}"
+
+
+def stopped(restored: int, photos: int, overwrite: bool) -> str:
+    """What to say after Ctrl-C. With `overwrite`, the same command would restore all photos again."""
+    again = "" if overwrite else " The same command continues from there."
+    return f"Stopped; restored {restored} of {_photos(photos)}.{again}"
 
 
 def _unknown(files: set[Path]) -> str:

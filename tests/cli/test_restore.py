@@ -7,6 +7,7 @@ from PIL import ExifTags, Image
 from skimage import data
 from support import save_model, tiny
 
+from gan_restore import inference
 from gan_restore.cli import main
 from gan_restore.degradations import SaltAndPepper, seeded
 from gan_restore.files import UserError
@@ -154,6 +155,22 @@ def test_a_photo_whose_suffix_is_of_no_format_becomes_png(checkpoint: str, tmp_p
         Image.new("RGB", (16, 12)).save(photo, format="PNG")
     assert restore(checkpoint, tmp_path / "out", *photos, photos[0]) == 0
     assert below(tmp_path / "out") == ["other.HEIC.png", "other.png", "photo.png", "scan.png"]
+
+
+def test_after_ctrl_c_it_says_how_far_it_came(checkpoint: str, tmp_path: Path, monkeypatch, capsys) -> None:
+    for name in ("1.png", "2.png", "3.png"):
+        write(tmp_path / "album" / name, torch.rand(1, 3, 12, 16))
+
+    def until_the_second(source: Path, *rest: object, **options: object) -> None:
+        if source.name == "2.png":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(inference, "restore_file", until_the_second)
+    assert restore(checkpoint, tmp_path / "out", tmp_path / "album") == 130
+    said = "Stopped; restored 1 of 3 photos."
+    assert capsys.readouterr().out == f"{said} The same command continues from there.\n"
+    assert restore(checkpoint, tmp_path / "out", tmp_path / "album", "--overwrite") == 130
+    assert capsys.readouterr().out == f"{said}\n", "the same command would begin again"
 
 
 def test_files_that_are_no_images_are_counted(checkpoint: str, tmp_path: Path, capsys) -> None:

@@ -85,6 +85,19 @@ def test_what_is_restored_is_skipped_or_replaced(
     assert "restored 0 photos" in (said := capsys.readouterr().out) and "skipped 2 photos" in said
 
 
+def test_after_ctrl_c_it_says_how_far_it_came(
+    album: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def until_the_second(targets: dict[str, str], address: str, settings: Settings) -> Iterator[Restored]:
+        yield Restored(next(iter(targets.values())), "", "")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(restore_archive, "restore_archive", until_the_second)
+    assert restore(album, checkpoint, album.parent / "out") == 130
+    said = "Stopped; restored 1 of 3 photos. The same command continues from there.\n"
+    assert capsys.readouterr().out == said
+
+
 def test_a_mistake_is_told_before_any_worker_starts(
     album: Path, checkpoint: Path, done: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
