@@ -2,7 +2,7 @@
 
 import dataclasses
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tyro
@@ -14,13 +14,16 @@ from tyro import _errors as errors
 from gan_restore.files import UserError, did_you_mean
 
 
-def parse(what: Callable[..., Any], args: list[str], command: str, **options: Any) -> Any:
+def parse(
+    what: Callable[..., Any], args: list[str], command: str, config: Sequence[Any] = (), **options: Any
+) -> Any:
     """Read `args` with `tyro.cli`; a mistake becomes a `UserError` of one line.
 
     Args:
         what: A function, which is called with the arguments, or a dataclass, which is filled in.
         args: The arguments after the command.
         command: The command as the user typed it, for messages.
+        config: Markers of `tyro.conf`.
         options: Further options of `tyro.cli`.
 
     Returns:
@@ -31,12 +34,16 @@ def parse(what: Callable[..., Any], args: list[str], command: str, **options: An
         SystemExit: with code 0, after `--help` was shown.
     """
 
+    if not dataclasses.is_dataclass(what):
+        # None is a parameter's default and no value to type; a field of a recipe can need it: --start-from None.
+        config = (*config, tyro.conf.DisallowNone)
+
     def refuse(event: errors.ParseErrorEvent) -> None:
         if message := _explain(event, what):
             raise UserError(f"{message}; see {command} --help")
 
     with errors.on_parse_error(refuse):
-        return tyro.cli(what, args=args, prog=command, **options)
+        return tyro.cli(what, args=args, prog=command, config=config, **options)
 
 
 _PLAIN = {
@@ -54,10 +61,10 @@ def _explain(event: errors.ParseErrorEvent, what: Callable[..., Any]) -> str:
     if isinstance(event, errors.UnrecognizedArgs):
         return _unknown(event.tokens, what)
     if isinstance(event, errors.InvalidChoice):
-        near = did_you_mean(event.value, event.choices)
+        choices = [choice for choice in event.choices if choice != "None"]  # tyro lists it in spite of DisallowNone
+        near = did_you_mean(event.value, choices)
         return (
-            f"{event.argument.display_name()} cannot be '{event.value}'{near}; "
-            f"choose one of {', '.join(event.choices)}"
+            f"{event.argument.display_name()} cannot be '{event.value}'{near}; choose one of {', '.join(choices)}"
         )
     if isinstance(event, errors.BadValue):
         return f"{event.argument.display_name()} needs a value"

@@ -69,6 +69,20 @@ def test_a_mistake_in_the_parameters_of_a_function(args: list[str], message: str
     assert str(raised.value) == f"{message}; see copy --help"
 
 
+def test_none_is_no_choice(capsys: pytest.CaptureFixture[str]) -> None:
+    def choose(mode: Literal["auto"] | None = None, file: Path | None = None) -> tuple[object, object]:
+        """Choose."""
+        return mode, file
+
+    assert parse(choose, [], "choose") == (None, None)
+    with pytest.raises(UserError, match=r"^--mode cannot be 'none'; choose one of auto; see"):
+        parse(choose, ["--mode", "none"], "choose")
+    with pytest.raises(SystemExit):
+        parse(choose, ["--help"], "choose")
+    told = capsys.readouterr().out
+    assert "--mode {auto}" in told and "--file PATH" in told
+
+
 def test_an_error_of_the_function_itself_is_passed_on() -> None:
     def fail() -> None:
         raise ValueError("a defect, not a mistake of the user")
