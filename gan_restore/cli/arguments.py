@@ -1,8 +1,11 @@
 """Command-line arguments read by tyro, with each mistake reported in one line. Imports no torch."""
 
 import dataclasses
+import inspect
+import re
 import typing
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import tyro
@@ -10,8 +13,18 @@ import tyro
 # tyro's public interface only prints its errors, as boxes of several lines. Its hook passes the same errors as
 # objects. The hook is private, so pyproject.toml bounds tyro's version from above.
 from tyro import _errors as errors
+from tyro import _strings as strings  # private, too: see _join_lines
 
 from gan_restore.files import UserError, did_you_mean
+
+
+def _join_lines(helptext: str) -> str:
+    """A docstring with each paragraph in one line, which the help wraps at the width of the terminal."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", helptext.strip()))
+
+
+# tyro's own keeps the break before a line that begins with a space, a digit or a sign.
+strings.remove_single_line_breaks = _join_lines
 
 
 def parse(
@@ -33,12 +46,16 @@ def parse(
         UserError: if the arguments do not fit; it names the nearest option or the allowed values.
         SystemExit: with code 0, after `--help` was shown.
     """
-
     if not dataclasses.is_dataclass(what):
         # None is a parameter's default and no value to type; a field of a recipe can need it: --start-from None.
         config = (*config, tyro.conf.DisallowNone)
+        # tyro keeps all line breaks in what a function's docstring says of a parameter.
+        what.__doc__ = re.sub(r"\n {8}(?=\S)", " ", inspect.cleandoc(what.__doc__ or ""))
 
     def refuse(event: errors.ParseErrorEvent) -> None:
+        for arg in args:
+            if arg.startswith("-") and Path(arg).exists():
+                raise UserError(f"{arg} looks like an option; for the file of this name, write ./{arg}")
         if message := _explain(event, what):
             raise UserError(f"{message}; see {command} --help")
 
