@@ -6,9 +6,9 @@ Everywhere else an image batch is a `float32` RGB tensor of shape N x 3 x H x W 
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,11 @@ DEEP = "16 bits"
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 
+_CAMERA_RAW = {".arw", ".cr2", ".cr3", ".dng", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".srw"}
+_HEIC = {".heic", ".heif", ".hif"}
+_NOT_READ = {".avif": "AVIF"} | dict.fromkeys(_HEIC, "HEIC") | dict.fromkeys(_CAMERA_RAW, "camera RAW")
+"""The formats of photos that Pillow lacks (AVIF: in some versions), by suffix."""
+
 # Pillow warns of damaged metadata, and of large images before it refuses larger ones. Here a file is either read or
 # refused with a `UserError`. The filter is global because `warnings.catch_warnings` is not safe in threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -36,21 +41,53 @@ def list_images(folder: str | Path) -> list[Path]:
     Raises:
         UserError: If there is no such folder, it cannot be read, or it holds no image.
     """
+    found = [path for path in list_files(folder) if path.suffix.lower() in SUFFIXES]
+    if not found:
+        raise UserError(f"no images in {folder}; looked for {', '.join(sorted(SUFFIXES))} at any depth")
+    return found
+
+
+def list_files(folder: str | Path) -> list[Path]:
+    """All files below `folder` at any depth, sorted by path. Hidden files and folders are left out.
+
+    Raises:
+        UserError: If there is no such folder, or it cannot be read.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"no such folder: {folder}; give a folder of images")
     found = []
     for place, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        paths = [Path(place, name) for name in files if not name.startswith(".")]
-        found += [path for path in paths if path.suffix.lower() in SUFFIXES]
-    if not found:
-        raise UserError(f"no images in {folder}; looked for {', '.join(sorted(SUFFIXES))} at any depth")
+        found += [Path(place, name) for name in files if not name.startswith(".")]
     return sorted(found)
 
 
 def _refuse(error: OSError) -> None:
     raise UserError(f"cannot look into the folder {error.filename}: {error.strerror}") from None
+
+
+def writable_names(names: Iterable[str]) -> list[str]:
+    """The names of the results of photos: unchanged if `write` knows a format by the suffix, and .png otherwise.
+
+    NAME.SUFFIX becomes NAME.png, or NAME.SUFFIX.png if another photo's result has that name.
+
+    Args:
+        names: Different paths.
+
+    Example:
+        >>> writable_names(["a.JPG", "b.HEIC", "c.HEIC", "c.png", "d"])
+        ['a.JPG', 'b.png', 'c.HEIC.png', 'c.png', 'd.png']
+    """
+    results = list(names)
+    taken = set(results)
+    for index, name in enumerate(results):
+        suffix = PurePath(name).suffix
+        if suffix.lower() not in SUFFIXES:
+            short = f"{name.removesuffix(suffix)}.png"
+            results[index] = f"{name}.png" if short in taken else short
+            taken.add(results[index])
+    return results
 
 
 def name_below(folder: Path, path: Path) -> str:
@@ -81,6 +118,8 @@ def opened(
     """
     try:
         with Image.open(path, formats=formats) as image:
+            if image.format == "TIFF" and Path(str(path)).suffix.lower() in _CAMERA_RAW:
+                raise UnidentifiedImageError  # most are TIFF files in which Pillow finds the thumbnail
             # Phones write a JPEG with further views of the same photo as MPO. `is_animated` looks for a second
             # frame; `n_frames` reads all, which can take a large TIFF file half an hour.
             if single and image.format != "MPO" and getattr(image, "is_animated", False):
@@ -96,7 +135,9 @@ def opened(
     except FileNotFoundError:
         raise UserError(f"no such file: {path}") from None
     except UnidentifiedImageError:
-        raise UserError(f"cannot read the image {path}: it is damaged or not an image") from None
+        kind = _NOT_READ.get(Path(str(path)).suffix.lower())
+        reason = f"{kind} is not read; export it as JPEG, PNG or TIFF" if kind else "it is damaged or not an image"
+        raise UserError(f"cannot read the image {path}: {reason}") from None
     except Image.DecompressionBombError:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         raise UserError(

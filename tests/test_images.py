@@ -88,6 +88,16 @@ def test_other_mistakes(tmp_path: Path) -> None:
         list_images(tmp_path / "empty")
 
 
+def test_formats_that_are_not_read_are_named(tmp_path: Path) -> None:
+    (tmp_path / "photo.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    Image.new("RGB", (16, 12)).save(tmp_path / "photo.dng", format="TIFF")  # camera RAW holds a thumbnail as TIFF
+    for name, kind in (("photo.HEIC", "HEIC"), ("photo.dng", "camera RAW")):
+        with pytest.raises(UserError, match=f"{name}: {kind} is not read; export it as JPEG, PNG or TIFF"):
+            read(tmp_path / name)
+    Image.new("RGB", (16, 12)).save(tmp_path / "photo.HEIC", format="PNG")
+    assert read(tmp_path / "photo.HEIC").shape == (1, 3, 12, 16), "the content decides, and not the name"
+
+
 def test_enlarging_matches_pillow() -> None:
     face = torch.randint(0, 256, (1, 1, 48, 48), dtype=torch.uint8)
     ours = to_bytes(enlarge_to(to_tensor(face), 128))[0, 0].numpy().astype(int)

@@ -1,8 +1,11 @@
 """Command-line arguments read by tyro, with each mistake reported in one line. Imports no torch."""
 
 import dataclasses
+import inspect
+import re
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import tyro
@@ -10,17 +13,30 @@ import tyro
 # tyro's public interface only prints its errors, as boxes of several lines. Its hook passes the same errors as
 # objects. The hook is private, so pyproject.toml bounds tyro's version from above.
 from tyro import _errors as errors
+from tyro import _strings as strings  # private, too: see _join_lines
 
 from gan_restore.files import UserError, did_you_mean
 
 
-def parse(what: Callable[..., Any], args: list[str], command: str, **options: Any) -> Any:
+def _join_lines(helptext: str) -> str:
+    """A docstring with each paragraph in one line, which the help wraps at the width of the terminal."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", helptext.strip()))
+
+
+# tyro's own keeps the break before a line that begins with a space, a digit or a sign.
+strings.remove_single_line_breaks = _join_lines
+
+
+def parse(
+    what: Callable[..., Any], args: list[str], command: str, config: Sequence[Any] = (), **options: Any
+) -> Any:
     """Read `args` with `tyro.cli`; a mistake becomes a `UserError` of one line.
 
     Args:
         what: A function, which is called with the arguments, or a dataclass, which is filled in.
         args: The arguments after the command.
         command: The command as the user typed it, for messages.
+        config: Markers of `tyro.conf`.
         options: Further options of `tyro.cli`.
 
     Returns:
@@ -30,13 +46,21 @@ def parse(what: Callable[..., Any], args: list[str], command: str, **options: An
         UserError: if the arguments do not fit; it names the nearest option or the allowed values.
         SystemExit: with code 0, after `--help` was shown.
     """
+    if not dataclasses.is_dataclass(what):
+        # None is a parameter's default and no value to type; a field of a recipe can need it: --start-from None.
+        config = (*config, tyro.conf.DisallowNone)
+        # tyro keeps all line breaks in what a function's docstring says of a parameter.
+        what.__doc__ = re.sub(r"\n {8}(?=\S)", " ", inspect.cleandoc(what.__doc__ or ""))
 
     def refuse(event: errors.ParseErrorEvent) -> None:
+        for arg in args:
+            if arg.startswith("-") and Path(arg).exists():
+                raise UserError(f"{arg} looks like an option; for the file of this name, write ./{arg}")
         if message := _explain(event, what):
             raise UserError(f"{message}; see {command} --help")
 
     with errors.on_parse_error(refuse):
-        return tyro.cli(what, args=args, prog=command, **options)
+        return tyro.cli(what, args=args, prog=command, config=config, **options)
 
 
 _PLAIN = {
@@ -54,10 +78,10 @@ def _explain(event: errors.ParseErrorEvent, what: Callable[..., Any]) -> str:
     if isinstance(event, errors.UnrecognizedArgs):
         return _unknown(event.tokens, what)
     if isinstance(event, errors.InvalidChoice):
-        near = did_you_mean(event.value, event.choices)
+        choices = [choice for choice in event.choices if choice != "None"]  # tyro lists it in spite of DisallowNone
+        near = did_you_mean(event.value, choices)
         return (
-            f"{event.argument.display_name()} cannot be '{event.value}'{near}; "
-            f"choose one of {', '.join(event.choices)}"
+            f"{event.argument.display_name()} cannot be '{event.value}'{near}; choose one of {', '.join(choices)}"
         )
     if isinstance(event, errors.BadValue):
         return f"{event.argument.display_name()} needs a value"

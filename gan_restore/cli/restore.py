@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,8 +12,8 @@ from tyro.conf import Positional, UseAppendAction
 
 from gan_restore import inference
 from gan_restore.cli.arguments import parse
+from gan_restore.cli.restore_targets import check_folder, find_targets, other_files
 from gan_restore.files import UserError, printable
-from gan_restore.images import list_images
 from gan_restore.inference.checkpoints import checkpoint_file
 from gan_restore.inference.devices import Compute, Device, Precision
 from gan_restore.inference.models import listed, model_path
@@ -48,8 +48,8 @@ def main(args: list[str]) -> None:
 
         The photos of a folder keep their place in its subfolders. If several folders are given, each gets a folder
         of its name in OUT. Colour profile, EXIF data and resolution are kept. A photo that cannot be read is left
-        out and named at the end. A photo whose file in OUT exists is skipped, so the same command continues where
-        it stopped.
+        out and named at the end, and a folder's files that are no images are counted. A photo whose file in OUT
+        exists is skipped, also if another model made it, so the same command continues where it stopped.
 
         Example: gan-restore restore old.png album/ --model scratches --out restored
 
@@ -86,6 +86,8 @@ def main(args: list[str]) -> None:
             raise UserError("no photos given; name at least one image file")
         if sum(map(bool, (model, checkpoint, enhance))) != 1:
             raise UserError(f"give either --model NAME, --checkpoint FILE or --enhance auto; {listed()}")
+        if ray is None or "://" not in out:
+            check_folder(Path(out))
         files = [model_path(name) for name in model] or list(checkpoint)
         compute = Compute(device, precision=precision, compile=compile)
         options = {"strength": strength, "preserve": preserve, "ensemble": ensemble}
@@ -101,7 +103,7 @@ def main(args: list[str]) -> None:
             contents = tuple(checkpoint_file(file).read_bytes() for file in files)
             settings = Settings(contents, compute, options, not unguarded, painted, overwrite)
             return restore_on_ray(photos, out, ray, settings)
-        targets = _targets(tuple(_found(tuple(map(Path, photos)))), Path(out))
+        targets = find_targets(photos, Path(out))
         todo = {target: photo for target, photo in targets.items() if overwrite or not target.exists()}
 
         @functools.cache
@@ -109,34 +111,64 @@ def main(args: list[str]) -> None:
             return inference.load_restorer(checkpoint, compute, **options)
 
         restorers = [load(file) for file in files]
-        failed, well = [], 0
-        for target, photo in tqdm(todo.items(), unit="photo", disable=len(todo) == 1):
-            try:
-                if enhance:
-                    restorers = _advised(photo, load, same_size=painted is not None or preserve > 0)
-                if not restorers:
-                    well += 1
-                    continue
-                with photo_warnings() as told:
-                    inference.restore_file(photo, target, *restorers, guarded=not unguarded, mask=painted)
-                for message in told:
-                    tqdm.write(printable(f"gan-restore: {photo}: {message}"), file=sys.stderr)
-            except UserError as error:
-                failed.append(str(error))
+        failed, restored = [], 0
+        bar = tqdm(todo.items(), unit="photo", disable=len(todo) == 1)
+        try:
+            for target, photo in bar:
+                try:
+                    if enhance:
+                        restorers = _advised(photo, load, same_size=painted is not None or preserve > 0)
+                    if not restorers:
+                        continue
+                    with photo_warnings() as told:
+                        inference.restore_file(photo, target, *restorers, guarded=not unguarded, mask=painted)
+                    restored += 1
+                    for message in told:
+                        tqdm.write(printable(f"gan-restore: {photo}: {message}"), file=sys.stderr)
+                except UserError as error:
+                    failed.append(str(error))
+        except KeyboardInterrupt:
+            bar.close()
+            print(stopped(restored, len(todo), overwrite))
+            raise
+        well = len(todo) - restored - len(failed)
         needless = f"; {_photos(well)} needed nothing" if well else ""
-        done = summary(len(todo) - len(failed) - well, out, len(targets) - len(todo))
-        print(f"{done}{needless}")
+        print(f"{summary(restored, out, len(targets) - len(todo))}{needless}")
+        if others := other_files(photos, Path(out)):
+            print(_unknown(others))
+        if len(failed) > 1:
+            for message in failed:
+                print(f"gan-restore: {message}", file=sys.stderr)
         if failed:
-            more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
-            raise UserError(f"left out {len(failed)} of {len(targets)}: {'; '.join(failed[:3])}{more}")
+            named = ", which are named above" if len(failed) > 1 else f": {failed[0]}"
+            raise UserError(f"left out {len(failed)} of {len(targets)}{named}")
 
     parse(run, args, "gan-restore restore")
 
 
 def summary(restored: int, out: str, skipped: int) -> str:
     """What was done with how many photos."""
-    again = f"; skipped {_photos(skipped)} restored before (--overwrite restores them again)" if skipped else ""
+    again = ""
+    if skipped:
+        files, them = ("file is", "it") if skipped == 1 else ("files are", "them")
+        again = (
+            f"; skipped {_photos(skipped)} whose {files} there already, perhaps from another model "
+            f"(--overwrite replaces {them})"
+        )
     return f"restored {_photos(restored)} into {out}{again}"
+
+
+def stopped(restored: int, photos: int, overwrite: bool) -> str:
+    """What to say after Ctrl-C. With `overwrite`, the same command would restore all photos again."""
+    again = "" if overwrite else " The same command continues from there."
+    return f"Stopped; restored {restored} of {_photos(photos)}.{again}"
+
+
+def _unknown(files: set[Path]) -> str:
+    """How many files of folders are no images, with their suffixes."""
+    suffixes = ", ".join(sorted({file.suffix.lower() or "without suffix" for file in files}))
+    number = "1 file is no image" if len(files) == 1 else f"{len(files)} files are no images"
+    return printable(f"{number} of a known format: {suffixes}")
 
 
 def _photos(number: int) -> str:
@@ -151,48 +183,3 @@ def _advised(photo: Path, load: Callable[[str], inference.Restorer], same_size: 
     for choice in advice:
         tqdm.write(printable(f"{photo}: {choice}"))
     return [load(choice.model) for choice in advice if choice.use]
-
-
-def _found(photos: tuple[Path, ...]) -> Iterator[Path]:
-    """The photos and folders, with patterns replaced by what they match.
-
-    Raises:
-        UserError: If a pattern matches nothing.
-    """
-    for path in photos:
-        if path.exists() or not set("*?[") & set(str(path)):
-            yield path
-            continue
-        matches = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
-        if not matches:
-            raise UserError(f"no file matches {path}; check the pattern")
-        yield from matches
-
-
-def _targets(photos: tuple[Path, ...], out: Path) -> dict[Path, Path]:
-    """The photo to restore into each target file.
-
-    Raises:
-        UserError: If there is no photo, two photos have the same target, or a target is its own photo.
-    """
-    several = sum(path.is_dir() for path in photos) > 1
-    named: list[tuple[Path, Path]] = []
-    for path in photos:
-        if path.is_dir():
-            place = out / path.resolve().name if several else out
-            # Files in OUT, if it is a subfolder, were restored by an earlier run.
-            inside = out.resolve() if path.resolve() in out.resolve().parents else None
-            found = [file for file in list_images(path) if not inside or inside not in file.resolve().parents]
-            named += [(place / file.relative_to(path), file) for file in found]
-        else:
-            named.append((out / path.name, path))
-    targets: dict[Path, Path] = {}
-    for target, photo in named:
-        other = targets.setdefault(target, photo)
-        if other != photo:
-            raise UserError(f"{other} and {photo} would both become {target}; restore them into different folders")
-        if target.exists() and target.resolve() == photo.resolve():
-            raise UserError(f"{photo} would be overwritten; choose another --out")
-    if not targets:
-        raise UserError(f"all images in {', '.join(map(str, photos))} are in {out} already; give other photos")
-    return targets

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from tqdm.auto import tqdm
 
-from gan_restore.cli.restore import summary
+from gan_restore.cli.restore import stopped, summary
 from gan_restore.files import UserError, printable
 from gan_restore.inference.cluster import Settings, find_photos, missing, restore_archive
 
@@ -24,12 +24,19 @@ def restore_on_ray(photos: Sequence[str], out: str, address: str, settings: Sett
     """
     targets = find_photos(photos, out)
     todo = targets if settings.overwrite else missing(targets, out)
-    failed = 0
+    restored = failed = 0
     if todo:
-        for photo in tqdm(restore_archive(todo, address, settings), total=len(todo), unit="photo"):
-            failed += bool(photo.error)
-            for message in filter(None, (photo.error, photo.warned)):
-                tqdm.write(printable(f"gan-restore: {photo.source}: {message}"), file=sys.stderr)
-    print(summary(len(todo) - failed, out, len(targets) - len(todo)))
+        bar = tqdm(restore_archive(todo, address, settings), total=len(todo), unit="photo")
+        try:
+            for photo in bar:
+                failed += bool(photo.error)
+                restored += not photo.error
+                for message in filter(None, (photo.error, photo.warned)):
+                    tqdm.write(printable(f"gan-restore: {photo.source}: {message}"), file=sys.stderr)
+        except KeyboardInterrupt:
+            bar.close()
+            print(stopped(restored, len(todo), settings.overwrite))
+            raise
+    print(summary(restored, out, len(targets) - len(todo)))
     if failed:
         raise UserError(f"left out {failed} of {len(targets)}, which are named above")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 
 import torch.distributed as dist
-from tyro.conf import OmitArgPrefixes
+from tyro.conf import DisallowNone, OmitArgPrefixes
 
 from gan_restore import figures, recipes, training
 from gan_restore.cli.arguments import parse
@@ -20,7 +20,7 @@ class Options:
     """The options that do not belong to the recipe."""
 
     compute: Compute = field(default_factory=Compute)
-    out: Path | None = None
+    out: DisallowNone[Path | None] = None
     """The run folder; by default runs/RECIPE-SCALE."""
     resume: bool = False
     """Continue the run in the run folder."""

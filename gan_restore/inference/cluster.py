@@ -18,8 +18,8 @@ from typing import Any
 import fsspec
 from torch import Tensor
 
-from gan_restore.files import UserError, install
-from gan_restore.images import SUFFIXES
+from gan_restore.files import UserError
+from gan_restore.images import SUFFIXES, writable_names
 from gan_restore.inference.checkpoints import BEST
 from gan_restore.inference.devices import Compute
 from gan_restore.inference.restored_photos import restore_file
@@ -203,6 +203,8 @@ def find_photos(places: Sequence[str], out: str) -> dict[str, str]:
         other = targets.setdefault(target, source)
         if other != source:
             raise UserError(f"{other} and {source} would both become {target}; restore them into different folders")
+    targets = dict(zip(writable_names(targets), targets.values(), strict=True))
+    for target, source in targets.items():
         if target == source:
             raise UserError(f"{source} would be overwritten; choose another --out")
     if not targets:

@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 import lightning_fabric
 import torch
-from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.strategies import STRATEGY_REGISTRY, DDPStrategy
 from torch.nn.parallel import DistributedDataParallel
 
-from gan_restore.files import UserError
+from gan_restore.files import UserError, did_you_mean
 from gan_restore.inference.compiling import Compile
 from gan_restore.inference.environment import commit, device_name, versions
 
@@ -47,13 +47,20 @@ class Compute:
         """Create and launch a Fabric. With several devices, this starts the other processes.
 
         Raises:
-            UserError: if this machine has no such device, or a number is out of range.
+            UserError: if this machine has no such device, there is no such strategy, or a number is out of range.
         """
         if self.devices < 1 or self.num_nodes < 1 or self.workers < 0:
             raise UserError(
                 "devices and num_nodes must be at least 1 and workers at least 0, "
                 f"not {self.devices}, {self.num_nodes} and {self.workers}"
             )
+        missing = {"cuda": not torch.cuda.is_available(), "mps": not torch.backends.mps.is_available()}
+        if missing.get(self.device):
+            raise UserError(f"no GPU was found for the device {self.device}; try --device cpu")
+        strategies = ("auto", *STRATEGY_REGISTRY.available_strategies())
+        if self.strategy not in strategies:
+            near = did_you_mean(self.strategy, strategies)
+            raise UserError(f"no strategy '{self.strategy}'{near}; choose one of {', '.join(strategies)}")
         several = DDPStrategy(**_separate_buffers()) if self.devices * self.num_nodes > 1 else "auto"
         try:
             fabric = lightning_fabric.Fabric(
@@ -63,10 +70,10 @@ class Compute:
                 precision=self.chosen_precision(),
                 strategy=several if self.strategy == "auto" else self.strategy,
             )
-        except Exception as error:  # Fabric raises many types of errors for a missing device
-            raise UserError(
-                f"cannot compute on '{self.device}': {str(error).splitlines()[0]}; try --device auto"
-            ) from None
+        except Exception as error:  # Fabric raises many types of errors for missing devices and packages
+            option = "device" if self.strategy == "auto" else "strategy"
+            problem = f"cannot compute with {option} '{getattr(self, option)}': {str(error).splitlines()[0]}"
+            raise UserError(f"{problem}; try --{option} auto") from None
         fabric.launch()
         return fabric
 

@@ -16,6 +16,8 @@ from gan_restore.files import UserError
 @dataclass(frozen=True)
 class Size:
     width: int = 8
+    """In pixels, at most
+    100 of them."""
 
     def __post_init__(self) -> None:
         if self.width < 1:
@@ -67,6 +69,58 @@ def test_a_mistake_in_the_parameters_of_a_function(args: list[str], message: str
     with pytest.raises(UserError) as raised:
         parse(copy, args, "copy")
     assert str(raised.value) == f"{message}; see copy --help"
+
+
+def test_none_is_no_choice(capsys: pytest.CaptureFixture[str]) -> None:
+    def choose(mode: Literal["auto"] | None = None, file: Path | None = None) -> tuple[object, object]:
+        """Choose."""
+        return mode, file
+
+    assert parse(choose, [], "choose") == (None, None)
+    with pytest.raises(UserError, match=r"^--mode cannot be 'none'; choose one of auto; see"):
+        parse(choose, ["--mode", "none"], "choose")
+    with pytest.raises(SystemExit):
+        parse(choose, ["--help"], "choose")
+    told = capsys.readouterr().out
+    assert "--mode {auto}" in told and "--file PATH" in told
+
+
+def test_a_paragraph_of_the_help_is_wrapped_as_a_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    def listen(host: str = "here", port: int = 0) -> None:
+        """Listen on a port, as
+        /api/openapi.json describes.
+
+        Example: listen
+
+        Args:
+            host: The address; with
+                0.0.0.0, every machine
+                of the network reaches it.
+            port: The port,
+                "0" takes a free one.
+        """
+
+    with pytest.raises(SystemExit):
+        parse(listen, ["--help"], "listen")
+    told = [line.strip("│ ") for line in capsys.readouterr().out.splitlines()]
+    assert told[2:5] == ["Listen on a port, as /api/openapi.json describes.", "", "Example: listen"]
+    assert 'The port, "0" takes a free one. (default: 0)' in "\n".join(told)
+    assert "The address; with 0.0.0.0, every machine of the network" in " ".join(" ".join(told).split())
+
+
+def test_what_is_said_of_a_field_is_wrapped_as_a_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(Settings, ["--help"], "train", default=Settings(Size()))
+    assert "In pixels, at most 100 of them. (default: 8)" in capsys.readouterr().out
+
+
+def test_a_file_whose_name_looks_like_an_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("-weird.jpg", "--weird.jpg"):
+        Path(name).touch()
+        with pytest.raises(UserError) as raised:
+            parse(copy, [name, "--to", "b"], "copy")
+        assert str(raised.value) == f"{name} looks like an option; for the file of this name, write ./{name}"
 
 
 def test_an_error_of_the_function_itself_is_passed_on() -> None:

@@ -136,7 +136,7 @@ def test_a_folder_of_photos_can_be_trained_on(folder: Path, tmp_path: Path) -> N
         (["train", "unet-denoiser", "--scale", "huge"], "'huge'"),
         (["train", "unet-denoiser", "--scale", "small"], "download_kaggle.py get fer2013-csv"),
         (["train", "unet-denoiser", "--data", "/nowhere", "--out", "OUT"], "no such file or folder: /nowhere"),
-        (["train", "unet-denoiser", "--device", "cuda", "--out", "OUT"], "try --device auto"),
+        (["train", "unet-denoiser", "--device", "cuda", "--out", "OUT"], "no GPU was found"),
         (["train", "unet-denoiser", "--resume", "--out", "OUT"], "nothing to resume"),
         (["train", "unet-denoiser", "--batch-size", "0", "--out", "OUT"], "batch_size"),
         (["train", "unet-denoiser", "--density", "2", "--out", "OUT"], "density"),

@@ -7,6 +7,7 @@ from PIL import ExifTags, Image
 from skimage import data
 from support import save_model, tiny
 
+from gan_restore import inference
 from gan_restore.cli import main
 from gan_restore.degradations import SaltAndPepper, seeded
 from gan_restore.files import UserError
@@ -57,6 +58,31 @@ def test_photos_of_one_target_and_photos_that_would_be_replaced(checkpoint: str,
     assert "would be overwritten" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ("photo.png", "--out is a folder, and photo.png is a file; give another one"),
+        ("photo.png/below", "--out is a folder, and photo.png is a file; give another one"),
+        ("new.jpg", "--out is a folder, also for one photo, and new.jpg is named like an image; try --out new"),
+    ],
+)
+@pytest.mark.parametrize("more", [[], ["--ray", "local"]])
+def test_a_file_is_no_folder_for_results(
+    checkpoint: str, tmp_path: Path, monkeypatch, capsys, out: str, message: str, more: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write("photo.png", torch.rand(1, 3, 12, 16))
+    assert restore(checkpoint, Path(out), "photo.png", *more) == 2
+    assert capsys.readouterr().err == f"gan-restore: {message}\n"
+    assert not Path("new.jpg").exists()
+
+
+def test_a_folder_named_like_an_image_is_used(checkpoint: str, tmp_path: Path) -> None:
+    write(tmp_path / "photo.png", torch.rand(1, 3, 12, 16))
+    (tmp_path / "album.jpg").mkdir()
+    assert restore(checkpoint, tmp_path / "album.jpg", tmp_path / "photo.png") == 0
+
+
 def test_a_folder_with_broken_exif_and_damaged_files_is_restored(checkpoint: str, tmp_path: Path, capsys) -> None:
     exif = Image.Exif()
     exif.update({ExifTags.Base.Orientation: 6, ExifTags.Base.Artist: "Ada"})
@@ -73,6 +99,16 @@ def test_a_folder_with_broken_exif_and_damaged_files_is_restored(checkpoint: str
     with Image.open(tmp_path / "out" / "a.jpg") as image:
         assert image.size == (12, 16) and image.info["dpi"] == (300, 300)
         assert image.getexif().get(ExifTags.Base.Artist) == "Ada"
+
+
+def test_each_photo_that_is_left_out_has_a_line(checkpoint: str, tmp_path: Path, capsys) -> None:
+    photos = [tmp_path / f"{name}.png" for name in "abcde"]
+    for photo in photos:
+        photo.touch()
+    assert restore(checkpoint, tmp_path / "out", *photos) == 2
+    told = capsys.readouterr().err.splitlines()[-6:]
+    assert all(str(photo) in line for photo, line in zip(photos, told[:5], strict=True))
+    assert told[5] == "gan-restore: left out 5 of 5, which are named above"
 
 
 def test_names_that_are_not_utf8_are_restored_and_told(checkpoint: str, tmp_path: Path, capsys) -> None:
@@ -103,11 +139,48 @@ def test_it_goes_on_where_it_stopped_and_overwrites_when_told(checkpoint: str, t
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "1.png").write_text("mine")
     assert restore(checkpoint, tmp_path / "out", tmp_path / "album") == 0
-    assert "restored 1 photo into" in (told := capsys.readouterr().out) and "skipped 1 photo" in told
+    assert capsys.readouterr().out == (
+        f"restored 1 photo into {tmp_path / 'out'}; skipped 1 photo whose file is there already, "
+        "perhaps from another model (--overwrite replaces it)\n"
+    )
     assert (tmp_path / "out" / "1.png").read_text() == "mine"
     assert restore(checkpoint, tmp_path / "out", tmp_path / "album", "--overwrite") == 0
     assert "restored 2 photos" in (told := capsys.readouterr().out) and "skipped" not in told
     assert (tmp_path / "out" / "1.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_photo_whose_suffix_is_of_no_format_becomes_png(checkpoint: str, tmp_path: Path) -> None:
+    photos = [tmp_path / name for name in ("photo.HEIC", "scan", "other.HEIC", "other.png")]
+    for photo in photos:
+        Image.new("RGB", (16, 12)).save(photo, format="PNG")
+    assert restore(checkpoint, tmp_path / "out", *photos, photos[0]) == 0
+    assert below(tmp_path / "out") == ["other.HEIC.png", "other.png", "photo.png", "scan.png"]
+
+
+def test_after_ctrl_c_it_says_how_far_it_came(checkpoint: str, tmp_path: Path, monkeypatch, capsys) -> None:
+    for name in ("1.png", "2.png", "3.png"):
+        write(tmp_path / "album" / name, torch.rand(1, 3, 12, 16))
+
+    def until_the_second(source: Path, *rest: object, **options: object) -> None:
+        if source.name == "2.png":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(inference, "restore_file", until_the_second)
+    assert restore(checkpoint, tmp_path / "out", tmp_path / "album") == 130
+    said = "Stopped; restored 1 of 3 photos."
+    assert capsys.readouterr().out == f"{said} The same command continues from there.\n"
+    assert restore(checkpoint, tmp_path / "out", tmp_path / "album", "--overwrite") == 130
+    assert capsys.readouterr().out == f"{said}\n", "the same command would begin again"
+
+
+def test_files_that_are_no_images_are_counted(checkpoint: str, tmp_path: Path, capsys) -> None:
+    write(tmp_path / "album" / "1.png", torch.rand(1, 3, 12, 16))
+    for name in ("a.CR2", "b.heic", "notes", ".DS_Store", "out/notes.txt"):
+        (tmp_path / "album" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "album" / name).touch()
+    assert restore(checkpoint, tmp_path / "album" / "out", tmp_path / "album") == 0
+    expected = "restored 1 photo into {}\n3 files are no images of a known format: .cr2, .heic, without suffix\n"
+    assert capsys.readouterr().out == expected.format(tmp_path / "album" / "out")
 
 
 def test_models_are_applied_one_after_another(models_folder: Path, tmp_path: Path) -> None:

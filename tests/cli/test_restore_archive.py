@@ -66,6 +66,12 @@ def test_a_folder_is_restored_into_a_url_and_failures_are_named(
     assert (read(album.parent / "result.png") - wanted).abs().max() < 0.51 / 255
 
 
+def test_a_photo_whose_suffix_is_of_no_format_becomes_png(album: Path, checkpoint: Path, done: list[str]) -> None:
+    (album / "1.png").rename(album / "1.HEIC")
+    assert restore(album / "1.HEIC", checkpoint, album.parent / "out") == 0
+    assert (album.parent / "out" / "1.png").exists()
+
+
 def test_what_is_restored_is_skipped_or_replaced(
     album: Path, checkpoint: Path, done: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -77,6 +83,19 @@ def test_what_is_restored_is_skipped_or_replaced(
     (album / "text.png").unlink()
     assert restore(album, checkpoint, out) == 0
     assert "restored 0 photos" in (said := capsys.readouterr().out) and "skipped 2 photos" in said
+
+
+def test_after_ctrl_c_it_says_how_far_it_came(
+    album: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def until_the_second(targets: dict[str, str], address: str, settings: Settings) -> Iterator[Restored]:
+        yield Restored(next(iter(targets.values())), "", "")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(restore_archive, "restore_archive", until_the_second)
+    assert restore(album, checkpoint, album.parent / "out") == 130
+    said = "Stopped; restored 1 of 3 photos. The same command continues from there.\n"
+    assert capsys.readouterr().out == said
 
 
 def test_a_mistake_is_told_before_any_worker_starts(

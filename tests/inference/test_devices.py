@@ -86,6 +86,21 @@ def test_less_than_one_machine_is_refused() -> None:
         Compute(device="cpu", num_nodes=0).fabric()
 
 
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_a_missing_gpu_is_told(machine, monkeypatch: pytest.MonkeyPatch, device: str) -> None:
+    machine(BF16)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(UserError, match=f"no GPU was found for the device {device}; try --device cpu"):
+        Compute(device).fabric()
+
+
+def test_a_wrong_strategy_is_named() -> None:
+    with pytest.raises(UserError, match=r"no strategy 'dddp' \(did you mean ddp\?\); choose one of auto, ddp, "):
+        Compute("cpu", strategy="dddp").fabric()
+    with pytest.raises(UserError, match=r"cannot compute with strategy 'xla'.*; try --strategy auto"):
+        Compute("cpu", strategy="xla").fabric()
+
+
 @pytest.mark.parametrize("several", [{"devices": 2}, {"num_nodes": 2}])
 def test_a_restorer_starts_no_other_processes(several: dict[str, int]) -> None:
     with pytest.raises(UserError, match="a restorer has one device"):
