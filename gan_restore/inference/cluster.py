@@ -18,7 +18,7 @@ from typing import Any
 import fsspec
 from torch import Tensor
 
-from gan_restore.files import UserError
+from gan_restore.files import UserError, install
 from gan_restore.images import SUFFIXES, writable_names
 from gan_restore.inference.checkpoints import BEST
 from gan_restore.inference.devices import Compute
