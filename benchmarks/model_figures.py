@@ -74,7 +74,7 @@ def _none(clean: Tensor, _: torch.Generator) -> Tensor:
 
 _CRACKS = OldPrint(scratches=4.0, width=3.0, blotches=0.0)
 WOMAN, CAT, EYE, MAN = (140, 30, 160), (70, 20, 240), (100, 50, 120), (180, 60, 120)
-CUP, GRASS, LETTERS, TRIPOD = (200, 80, 160), (180, 180, 120), (150, 60, 120), (250, 330, 150)
+CUP, GRASS, LETTERS, TRIPOD = (200, 80, 160), (180, 180, 120), (150, 60, 120), (250, 330, 148)
 
 EXAMPLES: dict[str, tuple[Example, ...]] = {
     "salt-pepper": (
