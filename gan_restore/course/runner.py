@@ -14,6 +14,9 @@ from gan_restore.files import writing
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
+_NUDGE_SECONDS = 5.0
+
+
 class NotebookFailed(Exception):
     """A notebook stopped before its end. The message says in which cell and why."""
 
@@ -68,6 +71,7 @@ async def execute(source: Path, target: Path, parameters: dict[str, Any], thread
 async def _execute_cell(client: Any, cell: Any, index: int) -> None:
     from nbclient.exceptions import CellExecutionError, DeadKernelError
 
+    nudges = asyncio.create_task(_nudge(client))
     try:
         await client.async_execute_cell(cell, index, execution_count=client.code_cells_executed + 1)
     except CellExecutionError as error:
@@ -79,6 +83,19 @@ async def _execute_cell(client: Any, cell: Any, index: int) -> None:
             raise asyncio.CancelledError from None
         count = client.code_cells_executed
         raise NotebookFailed(f"in cell [{count}]: Python died, as it does when memory runs out") from None
+    finally:
+        nudges.cancel()
+
+
+async def _nudge(client: Any) -> None:
+    """Send the kernel a small request every few seconds.
+
+    A message that arrives while another is sent, as widgets do, can stay unnoticed until the next one arrives
+    (nbclient issue 312, ipykernel issue 1554). Without a next one the notebook would wait for ever.
+    """
+    while True:
+        await asyncio.sleep(_NUDGE_SECONDS)
+        client.kc.kernel_info()
 
 
 async def run_steps(

@@ -8,6 +8,7 @@ import nbformat
 import pytest
 from support import write_notebook
 
+from gan_restore.course import runner
 from gan_restore.course.plan import Step
 from gan_restore.course.runner import NotebookFailed, execute, run_steps
 
@@ -36,6 +37,30 @@ def test_a_notebook_gets_the_parameters_that_it_declares_and_its_threads(
     assert executed.cells[-2].outputs[0].text == "7 False 3 7\n", "what the user set is kept"
     assert "application/vnd.jupyter.widget-view+json" in executed.cells[-1].outputs[0].data
     assert "widgets" not in executed.metadata, "pages show the picture of a widget and not its state"
+
+
+def test_a_reply_that_was_overlooked_is_found_with_the_next_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Client:
+        """Its cell ends when the kernel sends something else."""
+
+        def __init__(self) -> None:
+            self.woken, self.kc, self.code_cells_executed = asyncio.Event(), self, 0
+
+        def kernel_info(self) -> None:
+            self.woken.set()
+
+        async def async_execute_cell(self, *args: object, **options: object) -> None:
+            await self.woken.wait()
+
+    async def run_cell() -> int:
+        await asyncio.wait_for(runner._execute_cell(Client(), None, 0), timeout=10)
+        await asyncio.sleep(0)
+        return len(asyncio.all_tasks())
+
+    monkeypatch.setattr(runner, "_NUDGE_SECONDS", 0.01)
+    assert asyncio.run(run_cell()) == 1, "it stops with the cell"
 
 
 @pytest.mark.parametrize(
