@@ -1,5 +1,9 @@
 """Batches of random crops of decoded images; a batch depends on its number and the seed only."""
 
+import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Iterator
 from typing import Literal
 
@@ -115,5 +119,32 @@ class Batches(Dataset):
 
     def loader(self, start: int, stop: int, workers: int = 0) -> Iterator[Tensor]:
         """Iterate over batches `start` to `stop` - 1 in order, through a torch `DataLoader` with `workers`."""
-        pin = torch.cuda.is_available()
-        return iter(DataLoader(self, None, sampler=range(start, stop), num_workers=workers, pin_memory=pin))
+        loader = DataLoader(
+            self,
+            None,
+            sampler=range(start, stop),
+            num_workers=workers,
+            pin_memory=torch.cuda.is_available(),
+            worker_init_fn=_obey_only_the_parent,
+        )
+        return iter(loader)
+
+
+def _obey_only_the_parent(_worker: int) -> None:
+    """Let a worker outlive a signal that is sent to all processes of a run: SIGTERM by Slurm, Ctrl-C by a terminal.
+
+    If it ended, the training process would fail before it has saved its state. SIGTERM from the training process
+    itself still ends the worker; without that, Python would wait for it at exit.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is None or not hasattr(signal, "sigwaitinfo"):  # macOS lacks it
+        return
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def end() -> None:
+        while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent.pid:
+            pass
+        os._exit(0)
+
+    threading.Thread(target=end, daemon=True).start()

@@ -1,10 +1,12 @@
 """Stopping, resuming, and several processes."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +115,26 @@ def test_stopped_and_resumed_equals_never_stopped(
         for path in (never_stopped, run)
     )
     assert whole == parted
+
+
+def test_a_signal_to_all_processes_spares_the_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    training_step = Trainer.training_step
+
+    def interrupted(trainer: Trainer, batch: torch.Tensor) -> dict:
+        if trainer.step == 8:  # as Slurm does; `kill` is not the workers' parent
+            workers = [str(worker.pid) for worker in multiprocessing.active_children()]
+            subprocess.run(["kill", "-TERM", *workers], check=True)
+            time.sleep(0.5)  # PyTorch raises an error as soon as a worker has ended
+            signal.raise_signal(signal.SIGTERM)
+        return training_step(trainer, batch)
+
+    monkeypatch.setattr(Trainer, "training_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        training.train(resumable(), tmp_path / "run", Compute(device="cpu", workers=2))
+    assert "Stopped after step 9 of 18" in capsys.readouterr().out
+    assert not multiprocessing.active_children()
 
 
 def test_two_processes_stop_together(tmp_path: Path) -> None:
