@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import logging
+import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,12 +15,15 @@ from torch.nn.parallel import DistributedDataParallel
 from gan_restore.files import UserError, did_you_mean
 from gan_restore.inference.compiling import Compile
 from gan_restore.inference.environment import commit, device_name, versions
+from gan_restore.inference.processes import check_slurm, start_errors_explained
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 # Fabric prints a line on the precision each time it is created, so for every run and every restorer.
 logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
+# It recommends srun wherever that is installed, also for one process; `check_slurm` says when it is needed.
+warnings.filterwarnings("ignore", "The `srun` command is available")
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,8 @@ class Compute:
         """Create and launch a Fabric. With several devices, this starts the other processes.
 
         Raises:
-            UserError: if this machine has no such device, there is no such strategy, or a number is out of range.
+            UserError: if this machine has no such device, there is no such strategy, a number is out of range, or
+                the other processes were not started or cannot be reached.
         """
         if self.devices < 1 or self.num_nodes < 1 or self.workers < 0:
             raise UserError(
@@ -61,6 +66,7 @@ class Compute:
         if self.strategy not in strategies:
             near = did_you_mean(self.strategy, strategies)
             raise UserError(f"no strategy '{self.strategy}'{near}; choose one of {', '.join(strategies)}")
+        check_slurm(self.devices, self.num_nodes)
         several = DDPStrategy(**_separate_buffers()) if self.devices * self.num_nodes > 1 else "auto"
         try:
             fabric = lightning_fabric.Fabric(
@@ -74,7 +80,8 @@ class Compute:
             option = "device" if self.strategy == "auto" else "strategy"
             problem = f"cannot compute with {option} '{getattr(self, option)}': {str(error).splitlines()[0]}"
             raise UserError(f"{problem}; try --{option} auto") from None
-        fabric.launch()
+        with start_errors_explained():
+            fabric.launch()
         return fabric
 
     def chosen_precision(self) -> Precision:

@@ -11,6 +11,7 @@ from gan_restore.files import UserError
 from gan_restore.inference.compiling import check_compiler
 from gan_restore.inference.devices import Compute
 from gan_restore.inference.models import model_names
+from gan_restore.inference.processes import lost_connection_explained
 from gan_restore.recipes.base import Recipe
 from gan_restore.training import run_folder
 from gan_restore.training.memory import freed_memory_kept
@@ -57,7 +58,7 @@ def train(
     Raises:
         UserError: if the data or the checkpoint to start from cannot be read, or the checkpoint does not fit; if
             `out` holds another run, is in use or cannot be written; if the networks cannot be compiled as asked; if
-            the training diverges; or if there is too little memory.
+            the training diverges; if there is too little memory; or if another process ended or cannot be reached.
         KeyboardInterrupt: after Ctrl-C or SIGTERM, once the state is saved.
 
     Example:
@@ -72,7 +73,7 @@ def train(
         recipe = dataclasses.replace(recipe, **absolute)
     out, compute = Path(out), (compute or Compute()).for_training()
     fabric = compute.fabric()
-    with run_folder.locked(out, fabric), freed_memory_kept():
+    with lost_connection_explained(), run_folder.locked(out, fabric), freed_memory_kept():
         state = run_folder.load_run(out, recipe, fabric.print) if resume else None
         if not resume and not overwrite:
             run_folder.check_new(out)

@@ -146,6 +146,15 @@ def test_two_processes_stop_together(tmp_path: Path) -> None:
     assert load_state(tmp_path / "run" / "last.ckpt")["step"] == 9
 
 
+def test_a_killed_process_ends_the_other_in_one_line(tmp_path: Path) -> None:
+    args = [*command_line(resumable(), tmp_path / "run"), "--devices=2"]
+    program = start(tmp_path / "run.py", PROGRAM, *args, SIGNAL=str(int(signal.SIGKILL)), AT_STEP="8")
+    _, err = finish(program)
+    assert program.returncode == -signal.SIGKILL
+    assert "gan-restore: lost the connection to another process (" in err and "Traceback" not in err
+    assert load_state(tmp_path / "run" / "last.ckpt")["step"] == 6
+
+
 TWO_PROCESSES = """
 import json, os, sys
 from pathlib import Path
