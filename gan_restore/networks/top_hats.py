@@ -47,6 +47,17 @@ def _dilate(values: Tensor, rectangles: list[tuple[int, int]]) -> Tensor:
     """The maximum over rectangles of 2y + 1 x 2x + 1 pixels around each pixel, of the shape of `values`."""
     dilated = []
     for y, x in rectangles:
-        columns = F.max_pool2d(values, (2 * y + 1, 1), stride=1, padding=(y, 0))
-        dilated.append(F.max_pool2d(columns, (1, 2 * x + 1), stride=1, padding=(0, x)))
+        padded = F.pad(values, (x, x, y, y), value=-math.inf)
+        dilated.append(_sliding_maximum(_sliding_maximum(padded, 2 * y + 1, -2), 2 * x + 1, -1))
     return torch.stack(dilated).amax(0)
+
+
+def _sliding_maximum(values: Tensor, length: int, dim: int) -> Tensor:
+    """The maximum of each `length` successive values, by doubling the length; on the CPU, max_pool2d takes longer."""
+    reached = 1
+    while reached < length:
+        step = min(reached, length - reached)
+        count = values.shape[dim] - step
+        values = torch.maximum(values.narrow(dim, 0, count), values.narrow(dim, step, count))
+        reached += step
+    return values
