@@ -27,7 +27,7 @@ def degraded_and_clean(
     """
     images = enlarge_to(to_tensor(batch.to(device, non_blocking=True)), recipe.image_size)
     clean, *own = (
-        part.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+        part.expand(-1, 3, -1, -1).contiguous()
         for part in (images.chunk(2, dim=1) if images.shape[1] in (2, 6) else (images,))
     )
 

@@ -22,7 +22,6 @@ class Parts:
     Attributes:
         generator, g_optimizer: always there.
         discriminator, d_optimizer: None without an adversarial loss.
-        layout: the memory layout of the weights and, by that, of the features.
         perceptual: the perceptual loss with its frozen network; None without that loss.
         ema: the moving average of the generator's weights, with the latest statistics of BatchNorm; None if the
             recipe keeps none.
@@ -42,20 +41,20 @@ class Parts:
         generator = with_shared_statistics(recipe.generator(), fabric)
         in_float32 = fabric.device.type == "cpu" and fabric.strategy.precision.precision == "32-true"
         own: torch.memory_format = getattr(generator, "float32_layout", torch.channels_last)
-        self.layout = own if in_float32 else torch.channels_last
-        generator = generator.to(memory_format=self.layout)
+        layout = own if in_float32 else torch.channels_last
+        generator = generator.to(memory_format=layout)
         self.generator, self.g_optimizer = fabric.setup(compiled(generator, compile), self._adam(generator))
         self.discriminator: nn.Module | None = None
         self.d_optimizer: torch.optim.Optimizer | None = None
         self.perceptual: FeatureLoss | None = None
         if recipe.adversarial_weight:
             discriminator = with_shared_statistics(recipe.discriminator(), fabric)
-            discriminator = discriminator.to(memory_format=self.layout)
+            discriminator = discriminator.to(memory_format=layout)
             adam = self._adam(discriminator)
             self.discriminator, self.d_optimizer = fabric.setup(compiled(discriminator, compile), adam)
         if recipe.perceptual_weight:
             if recipe.perceptual_network == "vgg19":
-                vgg19 = PerceptualLoss(recipe.vgg_weights).to(fabric.device).to(memory_format=self.layout)
+                vgg19 = PerceptualLoss(recipe.vgg_weights).to(fabric.device).to(memory_format=layout)
                 self.perceptual = self._in_precision(vgg19)
             else:
                 self.perceptual = EfficientNetDistance().to(fabric.device)

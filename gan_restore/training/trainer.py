@@ -184,8 +184,7 @@ class Trainer:
         for optimizer, rate in ((parts.g_optimizer, self.rate), (parts.d_optimizer, d_rate)):
             for group in optimizer.param_groups if optimizer is not None else ():
                 group["lr"] = rate
-        pair = degraded_and_clean(batch, recipe, self.step, fabric.global_rank, fabric.device)
-        degraded, clean = (images.contiguous(memory_format=parts.layout) for images in pair)
+        degraded, clean = degraded_and_clean(batch, recipe, self.step, fabric.global_rank, fabric.device)
         discriminator, perceptual = parts.discriminator, parts.perceptual
         if self.step < self.first_stage:
             discriminator = perceptual = None
