@@ -4,7 +4,7 @@ import atexit
 import os
 import tempfile
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,6 +39,10 @@ STAGES: dict[str, dict[str, Any]] = {
 """The first stage of `srgan`, and the second one with and without the perceptual loss."""
 
 
+UNTIL_THE_END = ExitStack()
+"""Contexts that stay open until the process ends; one that nothing refers to would be left at once."""
+
+
 def precision_of(variant: str) -> Literal["32-true", "bf16-mixed"]:
     """The precision that a variant computes in."""
     return "bf16-mixed" if variant.startswith(("bf16-mixed", "without")) else "32-true"
@@ -68,7 +72,7 @@ def one_step(name: str, variant: str, scale: Scale, device: str) -> tuple[Callab
     if variant == "plain":
         return plain_step(trainer, batches.__next__), recipe.batch_size
     if variant != "without-kept-memory":
-        freed_memory_kept().__enter__()  # until the process ends
+        UNTIL_THE_END.enter_context(freed_memory_kept())
 
     def step() -> None:
         trainer.log.add(trainer.training_step(next(batches)))

@@ -1,6 +1,8 @@
 """Helpers that the tests share: odd sizes, image files, tiny recipes and data sets, comparison of weights."""
 
 import io
+import platform
+import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ from typing import Any
 
 import nbformat
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 from PIL import ExifTags, Image
@@ -21,6 +24,8 @@ from gan_restore.inference.checkpoints import save_generator
 from gan_restore.inference.models import Card
 from gan_restore.recipes.base import Recipe, Scale
 from gan_restore.recipes.unet_denoiser import UnetDenoiser
+
+glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
 
 ODD = [(37, 31), (64, 48), (16, 90)]  # sizes that no network likes
 
@@ -35,6 +40,13 @@ TINY = {  # each with a discriminator, also at smoke
         "discriminator_kind": "published", "adversarial": "bce", "beta1": 0.9,
     },
 }  # fmt: skip
+
+
+def pages_mapped_by_a_tensor(megabytes: int = 128) -> int:
+    """Pages that the system maps while a large tensor is filled."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(megabytes << 18)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
 def tiny(name: str = "unet-denoiser", scale: Scale = "smoke", **changes: object) -> Recipe:

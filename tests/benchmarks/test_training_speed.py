@@ -1,10 +1,11 @@
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import timed_steps
 import torch
 import training_speed
-from support import noise_images, tiny
+from support import glibc, noise_images, pages_mapped_by_a_tensor, tiny
 
 from gan_restore.inference.devices import Compute
 from gan_restore.networks import layers
@@ -40,6 +41,18 @@ def test_each_part_of_the_speed_can_be_switched_off(monkeypatch: pytest.MonkeyPa
         assert network.weight.requires_grad
     timed_steps.without("fused-adam")
     assert torch.optim.Adam(network.parameters(), fused=True).defaults["fused"] is None
+
+
+@glibc
+@pytest.mark.parametrize(("variant", "kept"), [("32-true", True), ("without-kept-memory", False)])
+def test_the_step_that_is_measured_keeps_freed_memory(
+    variant: str, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ExitStack() as until_the_end:
+        monkeypatch.setattr(timed_steps, "UNTIL_THE_END", until_the_end)
+        step, _ = timed_steps.one_step("resnet-gan", variant, "smoke", "cpu")
+        step()
+        assert ([pages_mapped_by_a_tensor() for _ in range(5)][-1] < 100) is kept
 
 
 def test_the_table_of_a_scale_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,24 +1,14 @@
-import platform
 import resource
 from pathlib import Path
 
 import pytest
 import torch
-from support import tiny
+from support import glibc, pages_mapped_by_a_tensor, tiny
 
 from gan_restore import training
 from gan_restore.training.memory import freed_memory_kept
 
 MEGABYTE = 1 << 20
-
-glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
-
-
-def pages_mapped_by_a_tensor(megabytes: int = 128) -> int:
-    """Pages that the system maps while a large tensor is filled."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    torch.ones(megabytes * MEGABYTE // 4)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
 def resident() -> float:
