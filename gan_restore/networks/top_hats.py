@@ -53,7 +53,7 @@ def _dilate(values: Tensor, rectangles: list[tuple[int, int]]) -> Tensor:
 
 
 def _sliding_maximum(values: Tensor, length: int, dim: int) -> Tensor:
-    """The maximum of each `length` successive values, by doubling the length; on the CPU, max_pool2d takes longer."""
+    """The maximum of each `length` successive values. On the CPU, max_pool2d takes longer."""
     reached = 1
     while reached < length:
         step = min(reached, length - reached)
