@@ -37,7 +37,7 @@ from gan_restore.inference.checkpoints import (
     save_generator,
 )
 from gan_restore.recipes.base import Recipe
-from gan_restore.training.run_folder import ENVIRONMENT, fingerprint
+from gan_restore.training.run_folder import ENVIRONMENT, differences, fingerprint
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "models.json"
 
@@ -124,9 +124,8 @@ class Pipeline:
         """
         recipe, folder = self.recipe(name, seed), self.folder(name, seed)
         if (folder / LAST).exists():
-            before = read_recipe(folder)
-            if before.portable() != recipe.portable():
-                raise UserError(f"{folder} has other settings ({_differences(before, recipe)}); move it away")
+            if changed := differences(read_recipe(folder), recipe):
+                raise UserError(f"{folder} has other settings ({'; '.join(changed)}); move it away")
             if load_state(folder / LAST)["data"] != fingerprint(recipe.images("train"), recipe.images("val")):
                 raise UserError(f"{folder} was trained on other images than those of {recipe.data}; move it away")
         if _is_finished(folder):
@@ -229,11 +228,6 @@ def _how_trained(folder: Path) -> dict[str, Any]:
         **{name: ", then ".join(values) or None for name, values in several.items()},
         "versions": starts[-1]["versions"],
     }
-
-
-def _differences(ours: Recipe, theirs: Recipe) -> str:
-    one, other = (recipe.portable().to_dict() for recipe in (ours, theirs))
-    return ", ".join(f"{name} {one.get(name)}, not {other[name]}" for name in other if one.get(name) != other[name])
 
 
 def _published() -> dict[str, Any]:

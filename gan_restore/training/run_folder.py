@@ -119,11 +119,15 @@ def load_run(folder: Path, recipe: Recipe, say: Callable[[str], object] = print)
     before = read_recipe(folder)
     if type(recipe) is not type(before):
         raise UserError(f"{folder} is a run of {before.name}; resume it with {before.name}")
-    ours, theirs = recipe.portable().to_dict(), before.portable().to_dict()
-    changed = [f"{name} {theirs[name]}, not {new}" for name, new in ours.items() if new != theirs[name]]
-    if changed:
+    if changed := differences(before, recipe):
         raise UserError(f"{folder} was trained with {'; '.join(changed)}; resume with the same flags")
     return state
+
+
+def differences(before: Recipe, now: Recipe) -> list[str]:
+    """The fields in which two recipes differ, apart from paths, with both values."""
+    old, new = before.portable().to_dict(), now.portable().to_dict()
+    return [f"{name} {old.get(name)}, not {value}" for name, value in new.items() if old.get(name) != value]
 
 
 def start(folder: Path, recipe: Recipe, overwrite: bool = False) -> None:
