@@ -17,6 +17,7 @@ from gan_restore import recipes
 from gan_restore.data.datasets import Images
 from gan_restore.inference.compiling import Compile
 from gan_restore.inference.devices import Compute
+from gan_restore.inference.heap import freed_memory_kept
 from gan_restore.losses.perceptual import PerceptualLoss
 from gan_restore.losses.pixel import pixel_loss
 from gan_restore.networks import layers
@@ -24,7 +25,6 @@ from gan_restore.recipes.base import Scale
 from gan_restore.training import Trainer
 from gan_restore.training import steps as training_steps
 from gan_restore.training.examples import degraded_and_clean
-from gan_restore.training.memory import freed_memory_kept
 
 Variant = Literal[
     "plain", "32-true", "bf16-mixed", "32-true-compiled", "bf16-mixed-compiled", "bf16-mixed-cuda-graphs",

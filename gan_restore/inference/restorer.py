@@ -5,6 +5,7 @@ import functools
 import itertools
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from gan_restore.inference.checkpoints import load_generator
 from gan_restore.inference.compiling import check_compiler, compiled
 from gan_restore.inference.devices import Compute
 from gan_restore.inference.finishing import finish
+from gan_restore.inference.heap import freed_memory_kept
 from gan_restore.inference.memory import bytes_per_pixel, is_out_of_memory, tile_side
 from gan_restore.inference.models import best_score
 from gan_restore.inference.scales import ENLARGED, SMALLEST_SIDE, restore_enlarged, restore_over_scales
@@ -149,7 +151,9 @@ class Restorer:
         tiling = self._tiling(degraded)
         while True:
             try:
-                return self._restore(degraded, tiling, progress)
+                # After a small image, it would take longer to return the memory than to map it.
+                with nullcontext() if _is_small(degraded) else freed_memory_kept():
+                    return self._restore(degraded, tiling, progress)
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
@@ -164,7 +168,7 @@ class Restorer:
         count, _, height, width = images.shape
         overlap = min(getattr(self.generator, "radius", OVERLAP), OVERLAP)
         tiling = Tiling(max(height, width), overlap, self._multiple, self.factor)
-        if count * height * width <= _SMALL:
+        if _is_small(images):
             return tiling
         side = tile_side(count * self._bytes_per_pixel, self._fabric.device, self._multiple)
         return dataclasses.replace(tiling, side=max(side, tiling.least))
@@ -213,6 +217,11 @@ class Restorer:
             restored = self._module(images.flip(flips).rot90(turns, (2, 3))).float()
             total = total.to(restored) + restored.rot90(-turns, (2, 3)).flip(flips)
         return total / 8
+
+
+def _is_small(images: Tensor) -> bool:
+    """Whether a batch has at most `_SMALL` pixels."""
+    return images.numel() // images.shape[1] <= _SMALL
 
 
 def load_restorer(checkpoint: str | Path, compute: Compute | None = None, **options: Any) -> Restorer:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gan_restore.files import UserError
+from gan_restore.inference.heap import one_heap
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 Progress = Callable[[float], None]
@@ -132,6 +133,7 @@ class Jobs:
 
     def __init__(self, waiting: int = 4, keep_bytes: int = 2**28, keep_seconds: float = 600) -> None:
         self.waiting, self._keep_bytes, self._keep_seconds = waiting, keep_bytes, keep_seconds
+        one_heap()  # for the worker, which restores
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="restore")
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()

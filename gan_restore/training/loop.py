@@ -10,11 +10,11 @@ import torch
 from gan_restore.files import UserError
 from gan_restore.inference.compiling import check_compiler
 from gan_restore.inference.devices import Compute
+from gan_restore.inference.heap import freed_memory_kept
 from gan_restore.inference.models import model_names
 from gan_restore.inference.processes import lost_connection_explained
 from gan_restore.recipes.base import Recipe
 from gan_restore.training import run_folder
-from gan_restore.training.memory import freed_memory_kept
 from gan_restore.training.trainer import AfterEpoch, Trainer
 from gan_restore.training.watching import Watcher
 
