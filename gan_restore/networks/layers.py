@@ -97,8 +97,8 @@ class PaddedConv2d(nn.Conv2d):
 def float32_layout(width: int) -> torch.memory_format:
     """The memory layout in which a U-Net of this width trains faster in float32 on the CPU.
 
-    Where there is AVX2 only, a step in channels_last took a tenth longer with a width of 64, and a tenth less with
-    16. With AVX-512 it took less with both.
+    Where there is AVX2 only, a step in channels_last took a tenth to a quarter longer with a width of 64, and less
+    with 16. With AVX-512 it took less with both.
     """
     without_avx512 = torch.backends.cpu.get_cpu_capability() == "AVX2"
     return torch.contiguous_format if width >= 64 and without_avx512 else torch.channels_last
