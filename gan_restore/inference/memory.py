@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-CPU_BYTES = 3 * 2**28
+CPU_BYTES = 5 * 2**27
 """Memory for the network's features on the CPU. With the libraries and a photo, restoration stays under 2.5 GiB."""
 
 _GPU_SHARE = 0.5  # of the free memory, because convolutions take workspace beside their features
