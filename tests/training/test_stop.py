@@ -15,7 +15,7 @@ import torch
 from support import same_weights, tiny
 
 from gan_restore import training
-from gan_restore.files import read_csv
+from gan_restore.files import UserError, read_csv
 from gan_restore.images import write
 from gan_restore.inference.checkpoints import load_facts, load_generator, load_state
 from gan_restore.inference.devices import Compute
@@ -135,6 +135,21 @@ def test_a_signal_to_all_processes_spares_the_workers(
         training.train(resumable(), tmp_path / "run", Compute(device="cpu", workers=2))
     assert "Stopped after step 9 of 18" in capsys.readouterr().out
     assert not multiprocessing.active_children()
+
+
+def test_a_killed_worker_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    training_step = Trainer.training_step
+
+    def killed(trainer: Trainer, batch: torch.Tensor) -> dict:
+        if trainer.step == 8:
+            multiprocessing.active_children()[0].kill()
+            time.sleep(0.5)  # PyTorch raises an error as soon as a worker has ended
+        return training_step(trainer, batch)
+
+    monkeypatch.setattr(Trainer, "training_step", killed)
+    with pytest.raises(UserError, match="a process that prepares batches was killed"):
+        training.train(resumable(), tmp_path / "run", Compute(device="cpu", workers=2))
+    assert load_state(tmp_path / "run" / "last.ckpt")["step"] == 6
 
 
 def test_two_processes_stop_together(tmp_path: Path) -> None:
