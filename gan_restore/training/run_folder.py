@@ -92,10 +92,15 @@ def check_new(folder: Path) -> None:
     Raises:
         UserError: if it does.
     """
-    if any((folder / name).exists() for name in (LAST, PREVIOUS, BEST)):
+    if any((folder / name).exists() for name in (LAST, PREVIOUS)):
         raise UserError(
             f"{folder} already holds a run; pass --resume to continue it, --overwrite to start again, "
             "or another --out"
+        )
+    if (folder / BEST).exists():
+        raise UserError(
+            f"{folder} already holds a trained generator, but no training state to resume; pass --overwrite to "
+            "start again, or another --out"
         )
 
 

@@ -125,7 +125,8 @@ def test_the_fingerprint_covers_names_sizes_pixels_and_partners() -> None:
 
 def test_weights_alone_are_not_thrown_away(tmp_path: Path) -> None:
     run = training.train(tiny(), tmp_path / "run")
-    (run / "last.ckpt").unlink()
-    with pytest.raises(UserError, match="already holds a run"):
+    for name in ("last.ckpt", "previous.ckpt"):
+        (run / name).unlink()
+    with pytest.raises(UserError, match="already holds a trained generator, but no training state to resume"):
         training.train(tiny(), run)
     assert (run / "best.safetensors").exists()
