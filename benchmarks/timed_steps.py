@@ -3,7 +3,7 @@
 import atexit
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any, Literal
@@ -54,8 +54,10 @@ def compile_of(variant: str) -> Compile:
     return next((way for end, way in ends.items() if variant.endswith(end)), "off")
 
 
-def one_step(name: str, variant: str, scale: Scale, device: str) -> tuple[Callable[[], object], int]:
-    """A function that computes the next step of a recipe, and the number of images in it."""
+def one_step(
+    name: str, variant: str, scale: Scale, device: str, workers: int = 0
+) -> tuple[Iterator[torch.Tensor], Callable[[torch.Tensor], object], int]:
+    """The batches of a recipe, a function that computes a step on one, and the number of images in it."""
     fields = {"vgg_weights": str(random_vgg19())} if name == "srgan:2" and scale == "full" else {}
     recipe = recipes.get(name.partition(":")[0], scale, **STAGES.get(name, {}), **fields)
     side = 48 if name == "unet-denoiser" and scale != "smoke" else max(recipe.square_of("train"), 320)
@@ -68,17 +70,17 @@ def one_step(name: str, variant: str, scale: Scale, device: str) -> tuple[Callab
     if variant == "without-channels-last":
         for network in filter(None, (trainer.parts.generator, trainer.parts.discriminator)):
             network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    batches = trainer.batches.loader(0, 1000)
+    batches = trainer.batches.loader(0, 1000, workers)
     if variant == "plain":
-        return plain_step(trainer, batches.__next__), recipe.batch_size
+        return batches, plain_step(trainer), recipe.batch_size
     if variant != "without-kept-memory":
         UNTIL_THE_END.enter_context(freed_memory_kept())
 
-    def step() -> None:
-        trainer.log.add(trainer.training_step(next(batches)))
+    def step(batch: torch.Tensor) -> None:
+        trainer.log.add(trainer.training_step(batch))
         trainer.step += 1
 
-    return step, recipe.batch_size
+    return batches, step, recipe.batch_size
 
 
 def random_vgg19() -> Path:
@@ -113,7 +115,7 @@ def without(part: str) -> None:
         torch.optim.Adam = lambda *args, **options: adam(*args, **options | {"fused": None})  # type: ignore
 
 
-def plain_step(trainer: Trainer, next_batch: Callable[[], torch.Tensor]) -> Callable[[], object]:
+def plain_step(trainer: Trainer) -> Callable[[torch.Tensor], object]:
     """A step as tutorials write it, of the trainer's recipe with its damage and losses."""
     without("layers")
     without("channels-last")
@@ -132,8 +134,8 @@ def plain_step(trainer: Trainer, next_batch: Callable[[], torch.Tensor]) -> Call
         PerceptualLoss(recipe.vgg_weights).to(device) if trainer.parts.perceptual and discriminator else None
     )
 
-    def step() -> tuple[float, ...]:
-        degraded, clean = degraded_and_clean(next_batch(), recipe, trainer.step, 0, device)
+    def step(batch: torch.Tensor) -> tuple[float, ...]:
+        degraded, clean = degraded_and_clean(batch, recipe, trainer.step, 0, device)
         trainer.step += 1
         restored, losses = generator(degraded), []
         if discriminator and d_optimizer:

@@ -18,9 +18,10 @@ A step starts from a batch of bytes, as the cache holds it, and ends with update
 
 Every measurement runs in a process of its own, because the state of the heap changes the speed, and the variants
 take turns. The medians count. Rates are per second of processor time, so that other work on the machine has little
-effect; the wall-clock time is printed beside it. The share of the peak is the step's floating-point operations per
-second (of convolutions and matrix products, `torch.utils.flop_counter`) over those of a large matrix product in the
-same precision.
+effect; the wall-clock time is printed beside it. On a GPU, the share of it in which a step waits for its batch is
+printed too; `--workers 4` has four processes prepare batches. The share of the peak is the step's floating-point
+operations per second (of convolutions and matrix products, `torch.utils.flop_counter`) over those of a large matrix
+product in the same precision.
 """
 
 import json
@@ -76,6 +77,8 @@ class Options:
     """Number of threads on the CPU."""
     device: Literal["cpu", "cuda"] = "cpu"
     """cuda measures wall-clock time, with the device's work finished at both ends."""
+    workers: int = 0
+    """Processes that prepare batches."""
     parts: bool = False
     """Measure the step in bf16-mixed without each of its parts, instead of `variants`."""
     write: bool = False
@@ -97,10 +100,12 @@ def main(options: Options) -> None:
     precisions = sorted({precision_of(variant) for variant in options.variants})
     # The best of several processes: other work on the machine slows a product of matrices down.
     peaks = {name: max(measured(options, "peak", name)["flops"] for _ in range(5)) for name in precisions}
+    on_gpu = options.device == "cuda"
     lines = [
         "| recipe | step | images per second | relative | share of peak | wall-clock seconds a step |"
+        + " of it waiting for data |" * on_gpu
         + " seconds to compile |" * with_compiler,
-        "|---|---|---|---|---|---|" + "---|" * with_compiler,
+        "|---|---|---|---|---|---|" + "---|" * (on_gpu + with_compiler),
     ]
     for recipe in options.recipes:
         lines += rows(options, recipe, peaks, with_compiler)
@@ -127,13 +132,14 @@ def rows(options: Options, recipe: str, peaks: dict[str, float], with_compiler: 
     first = statistics.median(one["seconds"] for one in found[options.variants[0]])
     lines = []
     for variant, runs in found.items():
-        seconds, wall, compiling = (
-            statistics.median(run[key] for run in runs) for key in ("seconds", "wall", "compiling")
+        seconds, wall, waiting, compiling = (
+            statistics.median(run[key] for run in runs) for key in ("seconds", "wall", "waiting", "compiling")
         )
         cells = [
             f"`{recipe}`", variant, f"{runs[0]['images'] / seconds:.2f}", f"{first / seconds:.2f}",
             f"{runs[0]['flops'] / seconds / peaks[precision_of(variant)]:.0%}", f"{wall:.2f}",
         ]  # fmt: skip
+        cells += [f"{waiting / wall:.0%}"] * (options.device == "cuda")
         cells += ["" if compile_of(variant) == "off" else f"{compiling:.0f}"] * with_compiler
         lines.append(f"| {' | '.join(cells)} |")
     return lines
@@ -161,7 +167,7 @@ def write(table: str, mark: str) -> None:
 
 def measured(options: Options, recipe: str, variant: str) -> Measured:
     """Run `measure` in a new process."""
-    arguments = [recipe, variant, options.scale, options.steps, options.threads, options.device]
+    arguments = [recipe, variant, options.scale, options.steps, options.threads, options.device, options.workers]
     program = [sys.executable, __file__, "measure", *map(str, arguments)]
     caches = {"TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
     done = subprocess.run(program, capture_output=True, text=True, env=os.environ | caches)
@@ -170,12 +176,23 @@ def measured(options: Options, recipe: str, variant: str) -> Measured:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def measure(recipe: str, variant: str, scale: Scale, steps: int, threads: int, device: str) -> Measured:
+def measure(
+    recipe: str, variant: str, scale: Scale, steps: int, threads: int, device: str, workers: int
+) -> Measured:
     """Seconds of processor time and of wall-clock time of a step, its images and floating-point operations."""
     torch.set_num_threads(threads)
     if recipe == "peak":
         return peak(variant, device)
-    step, images = one_step(recipe, variant, scale, device)
+    batches, compute, images = one_step(recipe, variant, scale, device, workers)
+    waited = 0.0
+
+    def step() -> None:
+        nonlocal waited
+        asked = time.perf_counter()
+        batch = next(batches)
+        waited += time.perf_counter() - asked
+        compute(batch)
+
     with FlopCounterMode(display=False) as counter, torch.compiler.set_stance("force_eager"):
         step()
     clock = processor_time if device == "cpu" else time.perf_counter
@@ -185,7 +202,7 @@ def measure(recipe: str, variant: str, scale: Scale, steps: int, threads: int, d
     for _ in range(WARM_UP[compile_of(variant)]):
         step()
     wait()
-    begun, wall = clock(), time.perf_counter()
+    begun, wall, waited = clock(), time.perf_counter(), 0.0
     first = begun - first
     for _ in range(steps):
         step()
@@ -193,7 +210,7 @@ def measure(recipe: str, variant: str, scale: Scale, steps: int, threads: int, d
     seconds, wall = clock() - begun, time.perf_counter() - wall
     return {
         "seconds": seconds / steps, "wall": wall / steps, "images": images, "flops": counter.get_total_flops(),
-        "compiling": first - WARM_UP[compile_of(variant)] * seconds / steps,
+        "waiting": waited / steps, "compiling": first - WARM_UP[compile_of(variant)] * seconds / steps,
     }  # fmt: skip
 
 
@@ -216,8 +233,8 @@ def peak(precision: str, device: str, side: int = 2048, times: int = 6) -> Measu
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["measure"]:
-        name, variant, scale, steps, threads, device = sys.argv[2:]
-        print(json.dumps(measure(name, variant, scale, int(steps), int(threads), device)))
+        name, variant, scale, steps, threads, device, workers = sys.argv[2:]
+        print(json.dumps(measure(name, variant, scale, int(steps), int(threads), device, int(workers))))
     else:
         try:
             main(parse(Options, sys.argv[1:], "python benchmarks/training_speed.py"))

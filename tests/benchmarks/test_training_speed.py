@@ -23,7 +23,7 @@ def test_the_plain_step_computes_what_the_trainer_does(
     images = noise_images(*[(40, 40)] * 8)
     trainer = Trainer(recipe, tmp_path, Compute(device="cpu").fabric(), images, images)
     ours = trainer.training_step(trainer.batches[0])
-    plain = timed_steps.plain_step(trainer, lambda: trainer.batches[0])()
+    plain = timed_steps.plain_step(trainer)(trainer.batches[0])
     expected = [ours[loss].item() for loss in ("d_loss", "g_loss") if loss in ours]
     assert plain == pytest.approx(expected, rel=1e-4)
 
@@ -50,8 +50,8 @@ def test_the_step_that_is_measured_keeps_freed_memory(
 ) -> None:
     with ExitStack() as until_the_end:
         monkeypatch.setattr(timed_steps, "UNTIL_THE_END", until_the_end)
-        step, _ = timed_steps.one_step("resnet-gan", variant, "smoke", "cpu")
-        step()
+        batches, step, _ = timed_steps.one_step("resnet-gan", variant, "smoke", "cpu")
+        step(next(batches))
         assert ([pages_mapped_by_a_tensor() for _ in range(5)][-1] < 100) is kept
 
 
