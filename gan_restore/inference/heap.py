@@ -17,8 +17,8 @@ def freed_memory_kept() -> Iterator[None]:
     """Inside the block, glibc keeps the memory that the process frees; after the outermost block it is returned.
 
     By default, glibc maps every large tensor anew and returns it to the system when it is freed. The system then
-    has to clear the same memory for every batch and every tile, which took from a fifth to two fifths of the
-    processor time. Where the C library is not glibc, the block changes nothing.
+    has to clear the same memory for every batch and every tile, which took from a fifth to almost half of
+    the processor time. Where the C library is not glibc, the block changes nothing.
     """
     global _blocks
     if (libc := _glibc()) is None:
