@@ -89,7 +89,9 @@ class Log:
 def diverged(folder: Path, problem: str) -> UserError:
     """The error of a run that diverged, with the last good checkpoint in its folder."""
     best = folder / BEST
-    kept = f"{best} of step {load_facts(best)['step']}" if best.exists() else "none yet"
+    kept = "none yet"
+    if best.exists():
+        kept = f"{best} of step {load_facts(best)['step']}; in another --out, --start-from begins with its weights"
     return UserError(
         f"training diverged: {problem}; lower learning_rate or adversarial_weight, or set gradient_clip "
         f"(last good checkpoint: {kept})"

@@ -256,6 +256,7 @@ class Trainer:
 
     def _save_state(self) -> None:
         self.log.check_finite(self.step)
+        self._check_weights()
         state = {
             **self.parts.state_dict(),
             **self.log.state_dict(),
@@ -269,6 +270,12 @@ class Trainer:
         if self.fabric.is_global_zero:
             save_state(self.out / LAST, state)
         self.fabric.barrier()  # no process ends before the state is saved
+
+    def _check_weights(self) -> None:
+        """Refuse weights that are not finite, which the last step can make of finite losses."""
+        for network in filter(None, (self.parts.generator, self.parts.discriminator)):
+            if not torch.nn.utils.get_total_norm(list(network.parameters())).isfinite():
+                raise diverged(self.out, f"weights not finite after step {self.step}")
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Restore a state that a run of the same recipe saved.

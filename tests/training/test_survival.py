@@ -190,6 +190,27 @@ def test_losses_that_are_not_finite_stop_the_run_with_step_and_term(
     assert state["step"] == 120 and load_facts(run / "best.safetensors")["step"] in (60, 120)
 
 
+def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = Trainer.training_step
+
+    def broken(trainer: Trainer, batch: torch.Tensor) -> dict:
+        losses = step(trainer, batch)
+        if trainer.step == 65:
+            trainer.parts.generator.module.out.weight.data[0] = float("inf")
+        return losses
+
+    monkeypatch.setattr(Trainer, "training_step", broken)
+    run = tmp_path / "run"
+    with pytest.raises(UserError) as caught:
+        training.train(tiny(crops_per_image=20), run, save_every=0)
+    assert str(caught.value) == (
+        "training diverged: weights not finite after step 66; lower learning_rate or adversarial_weight, or set "
+        f"gradient_clip (last good checkpoint: {run / 'best.safetensors'} of step 60; in another --out, "
+        "--start-from begins with its weights)"
+    )
+    assert load_state(run / "last.ckpt")["step"] == 65
+
+
 def test_too_little_memory_names_the_batch_and_the_fields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with ThreadPoolExecutor(1) as thread:  # a thread of its own: glibc gives it other memory after the failure
         failure = thread.submit(torch.empty, 1 << 60).exception()
