@@ -90,7 +90,9 @@ def main(options: Options) -> None:
     if options.parts:
         options = replace(options, variants=PARTS)
     with_compiler = any(compile_of(variant) != "off" for variant in options.variants)
+    on_gpu = options.device == "cuda"
     names = [options.scale, *["compiled"] * with_compiler, *["parts"] * options.parts, *[LIMIT] * bool(LIMIT)]
+    names += ["cuda"] * on_gpu
     mark = START.format(", ".join(names))
     if options.write and mark not in README.read_text(encoding="utf-8"):
         raise UserError(f"{README} has no line {mark}; add it where the table belongs")
@@ -100,7 +102,6 @@ def main(options: Options) -> None:
     precisions = sorted({precision_of(variant) for variant in options.variants})
     # The best of several processes: other work on the machine slows a product of matrices down.
     peaks = {name: max(measured(options, "peak", name)["flops"] for _ in range(5)) for name in precisions}
-    on_gpu = options.device == "cuda"
     lines = [
         "| recipe | step | images per second | relative | share of peak | wall-clock seconds a step |"
         + " of it waiting for data |" * on_gpu
